@@ -1,0 +1,62 @@
+import { COMPONENT_NAMES, COMPONENTS } from '../components/all.ts';
+import type { ComponentName } from '../components/component.ts';
+import { CliError, EXIT } from '../cli-error.ts';
+import { planStack, type StackPlan } from '../stack/plan.ts';
+import { portKey } from '../stack/ports.ts';
+import { Stack } from '../stack/stack.ts';
+
+/** Flags that every stack command understands. */
+export interface StackFlags {
+  stack?: string;
+}
+
+export interface UpFlags extends StackFlags {
+  only?: string;
+  without?: string;
+  port?: string[];
+  host?: string;
+  postgresUrl?: string;
+  natsUrl?: string;
+  clickhouseUrl?: string;
+  dragonflyUrl?: string;
+  testBatch?: boolean;
+  open?: boolean;
+  dryRun?: boolean;
+  timings?: boolean;
+}
+
+/** `--only a,b` as names. @throws CliError `component_unknown` */
+export function componentNames(flag: string, value: string | undefined): ComponentName[] | undefined {
+  if (value === undefined) return undefined;
+  const names = value.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !COMPONENT_NAMES.includes(name as ComponentName));
+  if (unknown === undefined) return names as ComponentName[];
+  throw new CliError('component_unknown', EXIT.usage, `${flag}: there is no component "${unknown}".`, { fix: `Use some of: ${COMPONENT_NAMES.join(', ')}.` });
+}
+
+/** `--port worker=7000` as a record. @throws CliError `port_invalid` */
+export function fixedPorts(values: string[] = []): Record<string, number> {
+  const keys = COMPONENTS.flatMap((component) => Object.keys(component.ports).map((name) => portKey(component, name)));
+  return Object.fromEntries(
+    values.map((value) => {
+      const [key = '', port = ''] = value.split('=');
+      if (keys.includes(key) && /^\d+$/.test(port) && Number(port) > 0 && Number(port) < 65_536) return [key, Number(port)];
+      throw new CliError('port_invalid', EXIT.usage, `--port ${value} is not COMPONENT=PORT.`, { fix: `Components: ${keys.join(', ')}; ports: 1 to 65535.` });
+    }),
+  );
+}
+
+export function openStack(flags: StackFlags): Stack {
+  return Stack.open(flags.stack ?? process.env.BATCHSENDER_STACK ?? 'default');
+}
+
+export function planFor(stack: Stack, flags: UpFlags): StackPlan {
+  const external = { postgres: flags.postgresUrl, nats: flags.natsUrl, clickhouse: flags.clickhouseUrl, dragonfly: flags.dragonflyUrl };
+  return planStack(stack, COMPONENTS, {
+    only: componentNames('--only', flags.only),
+    without: componentNames('--without', flags.without),
+    external: Object.fromEntries(Object.entries(external).filter(([, url]) => url)),
+    host: flags.host ?? '127.0.0.1',
+    env: process.env,
+  });
+}

@@ -1,0 +1,157 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CliError, EXIT } from '../cli-error.ts';
+
+/** A running process as it is trusted: a number alone may be somebody else's by now. */
+export interface ProcessRecord {
+  pid: number;
+  /** Start time as the system tells it; null when it could not be read. */
+  startTime: string | null;
+  bootId: string | null;
+  startedAt: string;
+  /** Hash of the command and its environment: a change means a restart. */
+  spec: string;
+  log: string;
+}
+
+export interface StackState {
+  version: 1;
+  id: string;
+  name: string;
+  checkout: string;
+  createdAt: string;
+  /** Ports by `component` or `component.name`, stable for this checkout. */
+  ports: Record<string, number>;
+  /** Written before a process is started (pid 0) and after. */
+  processes: Record<string, ProcessRecord>;
+  /** Fingerprint of the migrations that have been applied, and whether the seed ran. */
+  migrated: string | null;
+  seeded: boolean;
+}
+
+export interface StackSecrets {
+  postgresPassword: string;
+  clickhousePassword: string;
+  secretKey: string;
+}
+
+const MIN_FREE_BYTES = 500 * 1024 * 1024;
+
+const STACK_NAME = /^[a-z0-9][a-z0-9-]{0,30}$/;
+
+/** One stack of one checkout: its folder, its state, its secrets. Two checkouts never share any of it. */
+export class Stack {
+  readonly name: string;
+  readonly id: string;
+  readonly dir: string;
+  state: StackState;
+  secrets: StackSecrets;
+
+  private constructor(name: string, dir: string, state: StackState, secrets: StackSecrets) {
+    this.name = name;
+    this.dir = dir;
+    this.id = state.id;
+    this.state = state;
+    this.secrets = secrets;
+  }
+
+  /** @throws CliError `stack_name_invalid`, `state_not_writable`, `state_damaged` */
+  static open(name = 'default'): Stack {
+    if (!STACK_NAME.test(name)) {
+      throw new CliError('stack_name_invalid', EXIT.usage, `"${name}" cannot be the name of a stack.`, { fix: 'Use lower-case letters, digits and "-", at most 31.' });
+    }
+    const dir = join(process.env.BATCHSENDER_STATE_DIR ?? join(checkoutRoot(), '.batchsender'), name);
+    const id = createHash('sha256').update(`${checkoutRoot()}\0${dirname(dir)}\0${name}`).digest('hex').slice(0, 12);
+    const fresh: StackState = { version: 1, id, name, checkout: checkoutRoot(), createdAt: new Date().toISOString(), ports: {}, processes: {}, migrated: null, seeded: false };
+    const state = readJson<StackState>(join(dir, 'state.json')) ?? fresh;
+    const secrets = readJson<StackSecrets>(join(dir, 'secrets.json')) ?? {
+      postgresPassword: randomBytes(16).toString('hex'),
+      clickhousePassword: randomBytes(16).toString('hex'),
+      secretKey: randomBytes(32).toString('hex'),
+    };
+    return new Stack(name, dir, { ...fresh, ...state, id }, secrets);
+  }
+
+  /** Whether anything was ever started here. */
+  get exists(): boolean {
+    return existsSync(join(this.dir, 'state.json'));
+  }
+
+  get logs(): string {
+    return join(this.dir, 'logs');
+  }
+
+  data(component: string): string {
+    return join(this.dir, 'data', component);
+  }
+
+  logFile(component: string): string {
+    return join(this.logs, `${component}.log`);
+  }
+
+  /** Makes the folder and proves that it can be written. @throws CliError `state_not_writable`, `disk_full` */
+  prepare(): void {
+    try {
+      mkdirSync(join(this.dir, 'data'), { recursive: true });
+      mkdirSync(this.logs, { recursive: true });
+      this.save();
+      const secrets = join(this.dir, 'secrets.json');
+      if (!existsSync(secrets)) writeAtomically(secrets, JSON.stringify(this.secrets), 0o600);
+    } catch (error) {
+      throw writeFailure(error as NodeJS.ErrnoException, this.dir);
+    }
+    const { bavail, bsize } = statfsSync(this.dir);
+    if (bavail * bsize < MIN_FREE_BYTES) {
+      throw new CliError('disk_full', EXIT.diskFull, `Only ${Math.floor((bavail * bsize) / 1024 / 1024)} MiB are free where ${this.dir} is; 500 MiB are needed.`, {
+        fix: 'Free some space, or put the state elsewhere with BATCHSENDER_STATE_DIR.',
+      });
+    }
+  }
+
+  save(): void {
+    writeAtomically(join(this.dir, 'state.json'), JSON.stringify(this.state, null, 2), 0o644);
+  }
+
+  /** Removes data, logs and state. */
+  purge(): void {
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** The repository: the folder above this package, whose depth differs between src/ and dist/. */
+export function checkoutRoot(): string {
+  let folder = realpathSync(import.meta.dirname);
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return dirname(folder);
+}
+
+function readJson<T>(file: string): T | null {
+  if (!existsSync(file)) return null;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as T;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EACCES') throw writeFailure(error as NodeJS.ErrnoException, file);
+    throw new CliError('state_damaged', EXIT.dataMismatch, `${file} is not readable: ${(error as Error).message}.`, {
+      fix: 'Remove it; running processes are then found by "batchsender down".',
+    });
+  }
+}
+
+function writeAtomically(file: string, text: string, mode: number): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  writeFileSync(temporary, text, { mode });
+  renameSync(temporary, file);
+}
+
+/** What a failed write means to the user. */
+export function writeFailure(error: NodeJS.ErrnoException, path: string): CliError {
+  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
+    return new CliError('disk_full', EXIT.diskFull, `The disk is full: ${path} could not be written.`, { fix: 'Free some space, or set BATCHSENDER_STATE_DIR.', cause: error });
+  }
+  return new CliError('state_not_writable', EXIT.stateNotWritable, `${path} cannot be written: ${error.message}.`, {
+    fix: `Make it writable for ${process.getuid?.() === 0 ? 'root (is the file system read-only?)' : 'your user'}, or set BATCHSENDER_STATE_DIR to a folder that is.`,
+    cause: error,
+  });
+}

@@ -1,0 +1,180 @@
+import { allowedFrom, type BatchAction, type BatchState, transition } from '../../domain/batch-state.ts';
+import { AppError, notFound } from '../../domain/errors.ts';
+import { MESSAGE_STATE_NAMES, type MessageState, type StateCounts } from '../../domain/message-state.ts';
+import { uuid7 } from '../../domain/uuid7.ts';
+import type { BatchDetail, BatchStore, BatchView, MessageView, NewBatch, Page, QueueView } from '../../http/stores.ts';
+import { persist } from '../../pipeline/persist.ts';
+import { listMessages } from './messages.ts';
+import { notify } from './notifications.ts';
+import { makeReady } from './planning.ts';
+import { type Client, type Pool, transaction } from './pool.ts';
+import { isUuid } from './providers.ts';
+
+const COUNT_COLUMNS = MESSAGE_STATE_NAMES.map((state) => `coalesce(sum(c.${state}), 0)::int AS ${state}`).join(', ');
+const VIEW = `
+  SELECT b.*, p.name AS provider_name, p.kind AS provider_kind, p.state AS provider_state, p.pause_reason, p.limits, k.*
+  FROM batches b JOIN providers p ON p.id = b.provider_id
+  CROSS JOIN LATERAL (SELECT ${COUNT_COLUMNS} FROM chunks c WHERE c.batch_id = b.id) k`;
+/** Over which the current speed is measured. */
+const SPEED_WINDOW_SECONDS = 5;
+
+export class PostgresBatches implements BatchStore {
+  private readonly pool: Pool;
+  private readonly log: Parameters<typeof persist>[1];
+
+  constructor(pool: Pool, log: Parameters<typeof persist>[1]) {
+    this.pool = pool;
+    this.log = log;
+  }
+
+  async create(accountId: string, batch: NewBatch): Promise<string> {
+    const id = uuid7();
+    await this.pool.query(
+      `INSERT INTO batches (id, account_id, name, channel, provider_id, sender, reply_to, template, scheduled_at, options)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+      [id, accountId, batch.name, batch.channel, batch.providerId, batch.from, batch.replyTo, batch.template, batch.scheduledAt, batch.options],
+    );
+    return id;
+  }
+
+  async get(accountId: string, id: string): Promise<BatchDetail> {
+    if (!isUuid(id)) throw notFound('batch', id);
+    const { rows } = await this.pool.query({ name: 'batch-view', text: `${VIEW} WHERE b.account_id = $1 AND b.id = $2`, values: [accountId, id] });
+    const row = rows[0];
+    if (!row) throw notFound('batch', id);
+    return { ...view(row), template: row.template, options: row.options, ...(await this.pace(id, row.state)) };
+  }
+
+  /** How fast the batch moves now: what the leased and just finished chunks settled, by their row versions. */
+  private async pace(id: string, state: BatchState): Promise<{ settledRecently: number; nextRetryAt: Date | null }> {
+    if (state !== 'sending') return { settledRecently: 0, nextRetryAt: null };
+    const { rows } = await this.pool.query({
+      name: 'batch-pace',
+      text: `SELECT (SELECT min(due_at) FROM deferrals WHERE batch_id = $1) AS next_retry_at,
+               (SELECT count(*) FROM messages m JOIN LATERAL (
+                  SELECT first_n, last_n FROM chunks c WHERE c.batch_id = $1 AND c.ns IS NULL AND c.state IN ('leased') LIMIT 8
+                ) k ON m.n BETWEEN k.first_n AND k.last_n
+                WHERE m.batch_id = $1 AND m.updated_at > now() - interval '${SPEED_WINDOW_SECONDS} seconds') AS settled`,
+      values: [id],
+    });
+    return { settledRecently: rows[0].settled / SPEED_WINDOW_SECONDS, nextRetryAt: rows[0].next_retry_at };
+  }
+
+  async list(accountId: string, page: Page): Promise<BatchView[]> {
+    const { rows } = await this.pool.query(
+      `${VIEW} WHERE b.account_id = $1 AND ($2::uuid IS NULL OR b.id < $2) ORDER BY b.id DESC LIMIT $3`,
+      [accountId, page.cursor, page.limit],
+    );
+    return rows.map(view);
+  }
+
+  async messages(accountId: string, id: string, state: MessageState | null, page: Page): Promise<MessageView[]> {
+    const batch = await this.get(accountId, id);
+    return listMessages(this.pool, batch, state, page);
+  }
+
+  async act(accountId: string, id: string, action: BatchAction): Promise<void> {
+    if (!isUuid(id)) throw notFound('batch', id);
+    await persist(() => transaction(this.pool, (client) => act(client, accountId, id, action)), this.log);
+  }
+
+  async discard(accountId: string, id: string): Promise<void> {
+    await this.pool.query(`DELETE FROM batches WHERE account_id = $1 AND id = $2 AND state = 'draft' AND total = 0`, [accountId, id]);
+  }
+
+  async queue(accountId: string): Promise<QueueView[]> {
+    const { rows } = await this.pool.query(
+      `SELECT p.id AS "providerId", p.name AS provider, p.state, p.pause_reason AS "pauseReason",
+         count(DISTINCT c.batch_id) AS batches, coalesce(sum(c.queued), 0)::int AS queued,
+         coalesce(sum(c.sending), 0)::int AS sending, coalesce(sum(c.deferred), 0)::int AS deferred,
+         min(c.ready_at) FILTER (WHERE c.state = 'ready') AS "oldestReadyAt"
+       FROM providers p LEFT JOIN batches b ON b.provider_id = p.id AND b.state IN ('sending', 'paused')
+       LEFT JOIN chunks c ON c.batch_id = b.id AND (c.state IN ('ready', 'leased', 'paused') OR c.deferred <> 0)
+       WHERE p.account_id = $1 AND p.removed_at IS NULL GROUP BY p.id ORDER BY p.id`,
+      [accountId],
+    );
+    return rows;
+  }
+}
+
+async function act(client: Client, accountId: string, id: string, action: BatchAction): Promise<void> {
+  const { rows } = await client.query<{ state: BatchState; total: number; started_at: Date | null; scheduled_at: Date | null }>(
+    'SELECT state, total, started_at, scheduled_at FROM batches WHERE account_id = $1 AND id = $2 FOR UPDATE',
+    [accountId, id],
+  );
+  const batch = rows[0];
+  if (!batch) throw notFound('batch', id);
+  const to = transition(batch.state, action);
+  if (!to) {
+    throw new AppError('batch_state_conflict', 409, `A batch that is ${batch.state} cannot be told to ${action}; only one that is ${allowedFrom(action).join(', ')}.`);
+  }
+  if (action === 'send' && batch.total === 0) {
+    throw new AppError('batch_empty', 409, 'The batch has no recipients.', { fix: `Upload them first: POST /api/batches/${id}/recipients` });
+  }
+  if (to === batch.state) return;
+  if (action === 'pause') await pause(client, id);
+  else if (action === 'cancel') await cancel(client, id);
+  else await open(client, id, batch);
+}
+
+/** Sends now, or at the scheduled time when that is still to come. */
+async function open(client: Client, id: string, batch: { state: BatchState; started_at: Date | null; scheduled_at: Date | null }) {
+  const waits = batch.started_at === null && batch.state !== 'scheduled' && batch.scheduled_at !== null && batch.scheduled_at > new Date();
+  if (waits) {
+    await client.query(`UPDATE batches SET state = 'scheduled' WHERE id = $1`, [id]);
+    return;
+  }
+  await client.query(`UPDATE batches SET state = 'sending', started_at = coalesce(started_at, now()) WHERE id = $1`, [id]);
+  await makeReady(client, id);
+}
+
+async function pause(client: Client, id: string): Promise<void> {
+  await client.query(`UPDATE batches SET state = 'paused' WHERE id = $1`, [id]);
+  await client.query(
+    `UPDATE chunks SET state = CASE state WHEN 'ready' THEN 'paused' ELSE state END, halt = CASE state WHEN 'leased' THEN 'paused' END
+     WHERE batch_id = $1 AND state IN ('ready', 'leased')`,
+    [id],
+  );
+  await notify(client, 'batch_control', id);
+}
+
+/** Whatever is not in flight is cancelled at once; chunks in flight follow when their window is settled. */
+async function cancel(client: Client, id: string): Promise<void> {
+  await client.query(`UPDATE batches SET state = 'cancelled', finished_at = now() WHERE id = $1`, [id]);
+  await client.query('DELETE FROM deferrals WHERE batch_id = $1', [id]);
+  await client.query(
+    `UPDATE chunks c SET
+       state = CASE state WHEN 'leased' THEN state ELSE 'done' END,
+       halt = CASE state WHEN 'leased' THEN 'cancelled' END,
+       cancelled = CASE WHEN ns IS NOT NULL AND state <> 'leased' THEN 0
+                        WHEN state = 'leased' THEN cancelled + deferred
+                        ELSE cancelled + deferred + queued END,
+       deferred = 0,
+       queued = CASE state WHEN 'leased' THEN queued ELSE 0 END
+     WHERE batch_id = $1`,
+    [id],
+  );
+  await notify(client, 'batch_control', id);
+  await notify(client, 'planner', '');
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a row as pg types it
+function view(row: any): BatchView {
+  const counts = Object.fromEntries(MESSAGE_STATE_NAMES.map((state) => [state, row[state]])) as StateCounts;
+  return {
+    id: row.id,
+    name: row.name,
+    channel: row.channel,
+    provider: { id: row.provider_id, name: row.provider_name, kind: row.provider_kind, state: row.provider_state, pauseReason: row.pause_reason, limits: row.limits },
+    from: row.sender,
+    replyTo: row.reply_to,
+    state: row.state,
+    total: row.total,
+    counts,
+    scheduledAt: row.scheduled_at,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    note: row.note,
+  };
+}

@@ -1,0 +1,107 @@
+import type { PlannerStore } from '../../pipeline/planner.ts';
+import { GIVE_BACK } from './chunks.ts';
+import { notify } from './notifications.ts';
+import { type Client, type Pool, transaction } from './pool.ts';
+
+/** Messages in a retry chunk, as in a range chunk. */
+const RETRY_CHUNK = 500;
+/** Retry chunks made in one round; what is left waits a tick. */
+const RETRY_ROUND = 20 * RETRY_CHUNK;
+const SESSION_GRACE = '1 day';
+
+export class PostgresPlanning implements PlannerStore {
+  private readonly pool: Pool;
+
+  constructor(pool: Pool) {
+    this.pool = pool;
+  }
+
+  async startDue(): Promise<number> {
+    return transaction(this.pool, async (client) => {
+      const { rows } = await client.query<{ id: string }>(
+        `UPDATE batches SET state = 'sending', started_at = now() WHERE id IN (
+           SELECT id FROM batches WHERE state = 'scheduled' AND scheduled_at <= now() LIMIT 100 FOR UPDATE SKIP LOCKED
+         ) RETURNING id`,
+      );
+      for (const { id } of rows) await makeReady(client, id);
+      return rows.length;
+    });
+  }
+
+  async returnExpired(): Promise<number> {
+    const { rowCount } = await this.pool.query(
+      `UPDATE chunks c SET ${GIVE_BACK} WHERE (batch_id, no) IN (
+         SELECT batch_id, no FROM chunks WHERE state = 'leased' AND lease_until < now() LIMIT 1000 FOR UPDATE SKIP LOCKED
+       )`,
+    );
+    if (rowCount) await notify(this.pool, 'chunk_ready', '');
+    return rowCount ?? 0;
+  }
+
+  async gatherRetries(): Promise<number> {
+    const { rows } = await this.pool.query<{ batch_id: string; ns: number[] }>(
+      `SELECT batch_id, array_agg(n ORDER BY n) AS ns FROM (
+         SELECT batch_id, n FROM deferrals WHERE due_at <= now() ORDER BY due_at LIMIT ${RETRY_ROUND}
+       ) due GROUP BY batch_id`,
+    );
+    let gathered = 0;
+    for (const { batch_id, ns } of rows) {
+      for (let at = 0; at < ns.length; at += RETRY_CHUNK) gathered += await this.gather(batch_id, ns.slice(at, at + RETRY_CHUNK));
+    }
+    if (gathered) await notify(this.pool, 'chunk_ready', '');
+    return gathered;
+  }
+
+  private gather(batchId: string, ns: number[]): Promise<number> {
+    return transaction(this.pool, async (client) => {
+      // Locked against a pause or cancel at the same moment.
+      const batch = await client.query<{ state: string }>('SELECT state FROM batches WHERE id = $1 FOR UPDATE', [batchId]);
+      await client.query('DELETE FROM deferrals WHERE batch_id = $1 AND n = ANY($2)', [batchId, ns]);
+      if (batch.rows[0]?.state === 'cancelled') return 0;
+      const { rowCount } = await client.query(
+        'UPDATE messages SET state = 0 WHERE batch_id = $1 AND n = ANY($2) AND state = 2',
+        [batchId, ns],
+      );
+      await client.query(
+        `WITH b AS (UPDATE batches SET next_chunk = next_chunk + 1 WHERE id = $1
+                    RETURNING id, account_id, provider_id, priority, state, next_chunk - 1 AS no)
+         INSERT INTO chunks (batch_id, no, account_id, lane, first_n, last_n, ns, priority, state, ready_at, queued, deferred)
+         SELECT id, no, account_id, provider_id, 0, 0, $2, priority, CASE state WHEN 'paused' THEN 'paused' ELSE 'ready' END,
+           now(), $3::int, -$3::int FROM b`,
+        [batchId, ns, rowCount],
+      );
+      return rowCount ?? 0;
+    });
+  }
+
+  async finishBatches(): Promise<number> {
+    const { rowCount } = await this.pool.query(
+      `UPDATE batches b SET state = 'completed', finished_at = now(), note = NULL
+       WHERE state = 'sending'
+         AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.batch_id = b.id AND c.state IN ('ready', 'leased', 'paused'))
+         AND NOT EXISTS (SELECT 1 FROM deferrals d WHERE d.batch_id = b.id)`,
+    );
+    return rowCount ?? 0;
+  }
+
+  async prune(): Promise<void> {
+    await this.pool.query(`DELETE FROM sessions WHERE expires_at < now() - interval '${SESSION_GRACE}'`);
+    await this.pool.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`);
+    await this.pool.query(`DELETE FROM workers WHERE seen_at < now() - interval '1 hour'`);
+    await this.pool.query(
+      `SELECT create_message_partition((date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => m))::date)
+       FROM generate_series(1, 2) m`,
+    );
+  }
+}
+
+/** Opens a batch's chunks to the senders. */
+export async function makeReady(client: Client, batchId: string): Promise<void> {
+  await client.query(
+    `UPDATE chunks SET state = 'ready', ready_at = now() WHERE batch_id = $1 AND state IN ('draft', 'paused')`,
+    [batchId],
+  );
+  await client.query(`UPDATE chunks SET halt = NULL WHERE batch_id = $1 AND state = 'leased' AND halt = 'paused'`, [batchId]);
+  await notify(client, 'chunk_ready', '');
+  await notify(client, 'planner', '');
+}

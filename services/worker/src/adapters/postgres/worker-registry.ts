@@ -1,0 +1,53 @@
+import type { Logger } from 'pino';
+import type { Agent } from '../../lifecycle.ts';
+import type { Pool } from './pool.ts';
+
+const BEAT_MS = 1000;
+/** A sender not seen for this long no longer counts; several missed beats, less than a lease. */
+const ALIVE_FOR = '10 seconds';
+
+/** Says that this process lives, and knows how many senders share every limit. */
+export class WorkerRegistry implements Agent {
+  readonly name = 'registry';
+  private count = 1;
+  private timer: NodeJS.Timeout | null = null;
+  private readonly pool: Pool;
+  private readonly id: string;
+  private readonly roles: string[];
+  private readonly log: Logger;
+
+  constructor(pool: Pool, id: string, roles: string[], log: Logger) {
+    this.pool = pool;
+    this.id = id;
+    this.roles = roles;
+    this.log = log;
+  }
+
+  async start(): Promise<void> {
+    await this.beat();
+    this.timer = setInterval(() => this.beat().catch((error: unknown) => this.log.warn({ err: error }, 'heartbeat failed')), BEAT_MS);
+  }
+
+  async stop(): Promise<void> {
+    if (this.timer) clearInterval(this.timer);
+    this.timer = null;
+    await this.pool.query('DELETE FROM workers WHERE id = $1', [this.id]).catch(() => {});
+  }
+
+  senders(): number {
+    return this.count;
+  }
+
+  private async beat(): Promise<void> {
+    const { rows } = await this.pool.query<{ senders: number }>({
+      name: 'beat',
+      text: `WITH me AS (
+          INSERT INTO workers (id, roles) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET seen_at = now()
+        )
+        SELECT count(*) AS senders FROM workers
+        WHERE 'sender' = ANY(roles) AND id <> $1 AND seen_at > now() - interval '${ALIVE_FOR}'`,
+      values: [this.id, this.roles],
+    });
+    this.count = rows[0]!.senders + (this.roles.includes('sender') ? 1 : 0);
+  }
+}

@@ -1,0 +1,137 @@
+import { Agent, type Dispatcher, request } from 'undici';
+import { z } from 'zod';
+import { AppError } from '../../../domain/errors.ts';
+import { accepted, credentialsRefused, deferred, failed, type Outcome, rateLimited, uncertain } from '../../../domain/outcome.ts';
+import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
+import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
+
+export const WebhookSettings = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }).describe('where each message is posted'),
+  authorization: z.string().optional().describe('value of the Authorization header (kept encrypted)'),
+  timeoutMs: z.coerce.number().int().min(100).max(120_000).default(30_000).describe('time for one request, milliseconds'),
+  idempotent: z.stringbool().or(z.boolean()).default(true).describe('the receiver honours Idempotency-Key'),
+});
+
+/** Answers longer than this are not read further; only their start is shown. */
+const MAX_ANSWER_BYTES = 16_384;
+const DEFAULT_CONCURRENCY = 64;
+
+/** Posts each message as JSON, with its id as Idempotency-Key. */
+export class WebhookProvider implements Provider {
+  readonly defaultConcurrency = DEFAULT_CONCURRENCY;
+  readonly idempotent: boolean;
+  private readonly settings: z.infer<typeof WebhookSettings>;
+  private readonly agent: Agent;
+
+  constructor(config: ProviderConfig) {
+    this.settings = WebhookSettings.parse(config.settings);
+    this.idempotent = this.settings.idempotent;
+    this.agent = new Agent({
+      connections: config.limits.concurrency ?? DEFAULT_CONCURRENCY,
+      headersTimeout: this.settings.timeoutMs,
+      bodyTimeout: this.settings.timeoutMs,
+      connect: { timeout: Math.min(10_000, this.settings.timeoutMs) },
+    });
+  }
+
+  async send(message: OutgoingMessage): Promise<Outcome> {
+    try {
+      const { statusCode, headers, text } = await this.post(message.id, body(message));
+      return outcomeOf(statusCode, headers, text);
+    } catch (error) {
+      return outcomeOfError(error as NodeJS.ErrnoException);
+    }
+  }
+
+  async test(): Promise<string> {
+    try {
+      const { statusCode, text } = await this.post('test', JSON.stringify({ test: true }));
+      if (statusCode < 300) return `${this.settings.url} answered ${statusCode}`;
+      throw new AppError('provider_test_failed', 422, `${this.settings.url} answered ${statusCode}: ${text.slice(0, 200)}`);
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      throw new AppError('provider_test_failed', 422, `${this.settings.url}: ${(error as Error).message}`, {
+        fix: 'Check the URL and that the receiver is up.',
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.agent.close();
+  }
+
+  private async post(key: string, text: string) {
+    const response = await request(this.settings.url, {
+      method: 'POST',
+      dispatcher: this.agent as Dispatcher,
+      headers: {
+        'content-type': 'application/json',
+        'idempotency-key': key,
+        ...(this.settings.authorization ? { authorization: this.settings.authorization } : {}),
+      },
+      body: text,
+    });
+    return { statusCode: response.statusCode, headers: response.headers, text: await readStart(response.body) };
+  }
+}
+
+function body(message: OutgoingMessage): string {
+  return JSON.stringify({
+    id: message.id,
+    batchId: message.batchId,
+    to: message.to,
+    ...(message.from ? { from: message.from } : {}),
+    ...(message.replyTo ? { replyTo: message.replyTo } : {}),
+    vars: message.vars,
+    ...message.content,
+  });
+}
+
+async function readStart(stream: AsyncIterable<Buffer>): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    if (length < MAX_ANSWER_BYTES) parts.push(chunk);
+    length += chunk.length;
+  }
+  return Buffer.concat(parts).toString('utf8').slice(0, MAX_ANSWER_BYTES);
+}
+
+function outcomeOf(status: number, headers: Record<string, string | string[] | undefined>, text: string): Outcome {
+  if (status >= 200 && status < 300) return accepted(idIn(text));
+  const code = `http_${status}`;
+  const detail = text.slice(0, 300) || `answered ${status}`;
+  if (status === 401 || status === 403) return credentialsRefused(code, detail);
+  if (status === 429) return rateLimited(code, detail, retryAfterMs(headers['retry-after']));
+  if (status >= 500 || status === 408 || status === 409 || status === 425) return deferred(code, detail, retryAfterMs(headers['retry-after']));
+  return failed(code, detail);
+}
+
+function idIn(text: string): string | null {
+  if (!text.startsWith('{')) return null;
+  try {
+    const { id } = JSON.parse(text) as { id?: unknown };
+    return typeof id === 'string' ? id.slice(0, 200) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** RFC 9110 §10.2.3: seconds or an HTTP date. */
+function retryAfterMs(header: string | string[] | undefined): number | null {
+  const value = Array.isArray(header) ? header[0] : header;
+  if (!value) return null;
+  const seconds = Number(value);
+  if (Number.isFinite(seconds)) return Math.max(0, seconds * 1000);
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? null : Math.max(0, at - Date.now());
+}
+
+/** Errors before the request was written: the receiver cannot have seen it. */
+const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT', 'EMFILE']);
+
+function outcomeOfError(error: NodeJS.ErrnoException): Outcome {
+  const code = error.code ?? error.name;
+  if (NOT_SENT.has(code)) return deferred(code.toLowerCase(), error.message);
+  return uncertain(code.toLowerCase(), `no answer: ${error.message}`);
+}

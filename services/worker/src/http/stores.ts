@@ -1,0 +1,183 @@
+import type { BatchAction, BatchState } from '../domain/batch-state.ts';
+import type { Channel } from '../domain/channel.ts';
+import type { MessageState, StateCounts } from '../domain/message-state.ts';
+import type { ProviderLimits } from '../domain/rate.ts';
+import type { RecipientOptions } from '../domain/recipients/reader.ts';
+import type { RejectedRow } from '../domain/recipients/reason.ts';
+import type { TemplateSource } from '../domain/template/template.ts';
+import type { ProviderConfig, UncertainPolicy } from '../pipeline/chunk-store.ts';
+
+/** Who asks. Every query below is scoped by its account. */
+export interface Identity {
+  accountId: string;
+  /** Name of the key, or e-mail of the user. */
+  name: string;
+  by: 'key' | 'session';
+}
+
+export interface AccountStore {
+  byKey(key: string): Promise<Identity | null>;
+  bySession(token: string): Promise<Identity | null>;
+  /** A session token, or null when address or password are wrong. */
+  logIn(email: string, password: string): Promise<string | null>;
+  logOut(token: string): Promise<void>;
+}
+
+export interface ProviderSummary {
+  id: string;
+  name: string;
+  kind: string;
+  /** Secrets are shown as `***`. */
+  settings: Record<string, unknown>;
+  limits: ProviderLimits;
+  state: 'active' | 'paused';
+  pauseReason: string | null;
+  createdAt: Date;
+}
+
+export interface NewProvider {
+  name: string;
+  kind: string;
+  settings: Record<string, unknown>;
+  secrets: Record<string, unknown>;
+  limits: ProviderLimits;
+}
+
+export interface ProviderStore {
+  /** @throws AppError `provider_exists` */
+  create(accountId: string, provider: NewProvider): Promise<ProviderSummary>;
+  list(accountId: string, page: Page): Promise<ProviderSummary[]>;
+  /** By id or name. @throws AppError `provider_not_found` */
+  find(accountId: string, idOrName: string): Promise<ProviderSummary>;
+  config(accountId: string, id: string): Promise<ProviderConfig>;
+  /** Null when the account has none, or several and none is named "default". */
+  defaultId(accountId: string, channel: Channel): Promise<string | null>;
+  /** @throws AppError `provider_in_use` while batches wait for it */
+  remove(accountId: string, id: string): Promise<void>;
+  resume(accountId: string, id: string): Promise<ProviderSummary>;
+  mockMessages(accountId: string, id: string, limit: number): Promise<unknown[]>;
+}
+
+export interface Page {
+  /** Key after which the page starts. */
+  cursor: string | null;
+  limit: number;
+}
+
+export interface NewBatch {
+  name: string;
+  channel: Channel;
+  providerId: string;
+  from: string | null;
+  replyTo: string | null;
+  template: TemplateSource;
+  scheduledAt: Date | null;
+  options: BatchOptions;
+}
+
+export interface BatchOptions {
+  uncertainPolicy?: UncertainPolicy;
+  missingVariables?: 'error' | 'empty';
+  timezone?: string;
+}
+
+export interface BatchView {
+  id: string;
+  name: string;
+  channel: Channel;
+  provider: { id: string; name: string; kind: string; state: string; pauseReason: string | null; limits: ProviderLimits };
+  from: string | null;
+  replyTo: string | null;
+  state: BatchState;
+  total: number;
+  counts: StateCounts;
+  scheduledAt: Date | null;
+  createdAt: Date;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  note: string | null;
+}
+
+export interface BatchDetail extends BatchView {
+  template: TemplateSource;
+  options: BatchOptions;
+  /** Messages settled per second over the last seconds; 0 when nothing moves. */
+  settledRecently: number;
+  nextRetryAt: Date | null;
+}
+
+export interface MessageView {
+  n: number;
+  id: string;
+  address: string;
+  state: MessageState;
+  attempts: number;
+  providerMessageId: string | null;
+  code: string | null;
+  detail: string | null;
+  updatedAt: Date | null;
+}
+
+export interface BatchStore {
+  create(accountId: string, batch: NewBatch): Promise<string>;
+  /** @throws AppError `batch_not_found` */
+  get(accountId: string, id: string): Promise<BatchDetail>;
+  list(accountId: string, page: Page): Promise<BatchView[]>;
+  messages(accountId: string, id: string, state: MessageState | null, page: Page): Promise<MessageView[]>;
+  /** @throws AppError `batch_state_conflict`, `batch_empty` */
+  act(accountId: string, id: string, action: BatchAction): Promise<void>;
+  /** A batch that got no recipients because its upload failed can go as if it had never been. */
+  discard(accountId: string, id: string): Promise<void>;
+  queue(accountId: string): Promise<QueueView[]>;
+}
+
+export interface QueueView {
+  provider: string;
+  providerId: string;
+  state: string;
+  pauseReason: string | null;
+  batches: number;
+  queued: number;
+  sending: number;
+  deferred: number;
+  oldestReadyAt: Date | null;
+}
+
+export interface ImportResult {
+  id: string;
+  accepted: number;
+  rejected: number;
+  duplicates: number;
+  suppressed: number;
+  /** The first rejected rows; all of them by GET /api/batches/:id/imports/:import/rejects. */
+  firstRejected: RejectedRow[];
+  columns: string[];
+  encoding: string;
+  delimiter: string | null;
+  format: string;
+}
+
+export interface ImportStore {
+  /** All or nothing. @throws AppError `recipients_*`, `batch_state_conflict` */
+  import(accountId: string, batchId: string, bytes: AsyncIterable<Uint8Array>, options: RecipientOptions): Promise<ImportResult>;
+  rejects(accountId: string, batchId: string, importId: string): AsyncIterable<RejectedRow>;
+}
+
+export interface EventStore {
+  /** Counts of events by type and minute or hour. */
+  events(accountId: string, query: EventQuery): Promise<EventCount[]>;
+}
+
+export interface EventQuery {
+  batchId: string | null;
+  from: Date;
+  to: Date;
+  /** Seconds of one bucket. */
+  stepSeconds: number;
+}
+
+export interface EventCount {
+  at: string;
+  type: string;
+  count: number;
+}

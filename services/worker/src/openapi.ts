@@ -1,0 +1,28 @@
+import { pino } from 'pino';
+import { providerKinds } from './adapters/providers/kinds.ts';
+import { buildApp } from './http/app.ts';
+import { VERSION } from './version.ts';
+
+/** The document as the API serves it, made without any engine: routes are registered, none is called. */
+export async function openApiDocument(): Promise<object> {
+  const unused = new Proxy({}, { get: () => () => Promise.reject(new Error('not available here')) }) as never;
+  const app = await buildApp({
+    accounts: unused,
+    batches: unused,
+    providers: unused,
+    imports: unused,
+    events: null,
+    kinds: providerKinds(unused),
+    health: {},
+    metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
+    observe: () => {},
+    limitOf: () => null,
+    log: pino({ level: 'silent' }),
+    version: VERSION,
+    stackId: '',
+    trustProxy: false,
+    production: false,
+  });
+  await app.ready();
+  return app.swagger();
+}

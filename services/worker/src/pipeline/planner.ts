@@ -1,0 +1,85 @@
+import type { Logger } from 'pino';
+import { type Agent, sleep } from '../lifecycle.ts';
+
+/** What the planner asks of the database; each call does a bounded amount of work and says how much. */
+export interface PlannerStore {
+  /** Makes scheduled batches whose time has come ready; returns how many. */
+  startDue(): Promise<number>;
+  /** Gives chunks with an expired lease back; returns how many. */
+  returnExpired(): Promise<number>;
+  /** Gathers messages due for another try into new chunks; returns how many messages. */
+  gatherRetries(): Promise<number>;
+  /** Completes batches that have nothing left to do; returns how many. */
+  finishBatches(): Promise<number>;
+  /** Drops what is out of date and prepares partitions. */
+  prune(): Promise<void>;
+}
+
+/** Leadership: only one planner plans, whoever holds the lock. */
+export interface Leadership {
+  /** True while this process leads; tries to become the leader when nobody does. */
+  lead(): Promise<boolean>;
+  resign(): Promise<void>;
+}
+
+/** Resolves when there may be something to plan, or after `ms`. */
+export interface PlannerSignal {
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const TICK_MS = 250;
+const PRUNE_EVERY_MS = 60_000;
+
+/** Starts, returns, gathers and finishes, a step at a time; every step is safe to repeat. */
+export class Planner implements Agent {
+  readonly name = 'planner';
+  private readonly store: PlannerStore;
+  private readonly leadership: Leadership;
+  private readonly signal: PlannerSignal;
+  private readonly log: Logger;
+  private readonly stopping = new AbortController();
+  private loop: Promise<void> | null = null;
+  private prunedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(store: PlannerStore, leadership: Leadership, signal: PlannerSignal, log: Logger) {
+    this.store = store;
+    this.leadership = leadership;
+    this.signal = signal;
+    this.log = log;
+  }
+
+  async start(): Promise<void> {
+    this.loop = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.loop;
+    await this.leadership.resign();
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      try {
+        if (await this.leadership.lead()) await this.plan();
+        await this.signal.wait(TICK_MS, signal);
+      } catch (error) {
+        this.log.warn({ err: error }, 'planning failed, trying again');
+        await sleep(1000, signal);
+      }
+    }
+  }
+
+  /** One round; public for tests. */
+  async plan(): Promise<void> {
+    await this.store.startDue();
+    const returned = await this.store.returnExpired();
+    if (returned) this.log.warn({ chunks: returned }, 'leases expired; chunks given back');
+    await this.store.gatherRetries();
+    await this.store.finishBatches();
+    if (performance.now() - this.prunedAt < PRUNE_EVERY_MS) return;
+    this.prunedAt = performance.now();
+    await this.store.prune();
+  }
+}

@@ -1,0 +1,33 @@
+import type { Channel } from '../domain/channel.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { RenderedContent } from '../domain/template/template.ts';
+import type { ProviderConfig } from './chunk-store.ts';
+
+/** One message as a provider gets it. */
+export interface OutgoingMessage {
+  /** `<batch id>.<n>`: unique, stable over attempts, and echoed back in provider events. */
+  id: string;
+  batchId: string;
+  n: number;
+  channel: Channel;
+  to: string;
+  from: string | null;
+  replyTo: string | null;
+  vars: Record<string, unknown>;
+  content: RenderedContent;
+}
+
+/** A way to deliver messages. One instance serves one provider configuration in one process. */
+export interface Provider {
+  /** Messages in flight at once when the configuration does not say. */
+  readonly defaultConcurrency: number;
+  /** Whether the same message may be handed over again under its id without being delivered twice. */
+  readonly idempotent: boolean;
+  /** Delivers one message. Never throws: every way it can end is an outcome. */
+  send(message: OutgoingMessage): Promise<Outcome>;
+  /** Proves that the configuration works without sending to a recipient. Throws AppError `provider_test_failed`. */
+  test(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export type ProviderFactory = (config: ProviderConfig) => Provider;

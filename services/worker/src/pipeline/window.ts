@@ -1,0 +1,74 @@
+import { addressKey } from '../domain/channel.ts';
+import { failed, type Outcome, suppressed, UNSENT } from '../domain/outcome.ts';
+import type { CompiledTemplate } from '../domain/template/template.ts';
+import type { BatchContent, QueuedMessage } from './chunk-store.ts';
+import type { LaneLimiter } from './lane-limiter.ts';
+import type { LeaseClock } from './lease.ts';
+import type { OutgoingMessage, Provider } from './provider.ts';
+import type { Slots } from './slots.ts';
+
+export interface WindowContext {
+  batch: BatchContent;
+  template: CompiledTemplate;
+  provider: Provider;
+  limiter: LaneLimiter;
+  slots: Slots;
+  lease: LeaseClock;
+  /** Aborted on pause, cancel, stop and provider pause: what has not been handed over stays queued. */
+  stop: AbortSignal;
+}
+
+/**
+ * Sends the messages of one marked window and returns an outcome for each, in order. Messages start in
+ * order, so those left unsent by a stop are the last ones.
+ */
+export async function sendWindow(messages: QueuedMessage[], context: WindowContext): Promise<Outcome[]> {
+  const outcomes: Outcome[] = new Array(messages.length).fill(UNSENT);
+  const inFlight: Promise<void>[] = [];
+  for (let i = 0; i < messages.length; i++) {
+    const prepared = prepare(messages[i]!, context);
+    if ('kind' in prepared) {
+      outcomes[i] = prepared;
+      continue;
+    }
+    if (!context.limiter.unlimited && !(await context.limiter.take(context.stop))) break;
+    if (!context.slots.tryTake()) await context.slots.turn();
+    if (context.stop.aborted || !context.lease.valid) {
+      context.slots.give();
+      break;
+    }
+    inFlight.push(handOver(prepared, context).then((outcome) => {
+      outcomes[i] = outcome;
+    }));
+  }
+  await Promise.all(inFlight);
+  return outcomes;
+}
+
+async function handOver(message: OutgoingMessage, { provider, slots, limiter }: WindowContext): Promise<Outcome> {
+  const outcome = await provider.send(message);
+  slots.give();
+  if (outcome.kind === 'rate_limited') limiter.slowDown(outcome.retryAfterMs);
+  return outcome;
+}
+
+function prepare(message: QueuedMessage, { batch, template }: WindowContext): OutgoingMessage | Outcome {
+  if (message.suppressed) return suppressed(`${addressKey(message.address)} is on the suppression list`);
+  const vars = message.vars ? (JSON.parse(message.vars) as Record<string, unknown>) : {};
+  const rendered = template.render(vars);
+  if (!rendered.ok) {
+    const problem = rendered.problems[0]!;
+    return failed(problem.code, `${problem.part}, line ${problem.line}: ${problem.message}`);
+  }
+  return {
+    id: `${batch.id}.${message.n}`,
+    batchId: batch.id,
+    n: message.n,
+    channel: batch.channel,
+    to: message.address,
+    from: batch.sender,
+    replyTo: batch.replyTo,
+    vars,
+    content: rendered.content,
+  };
+}

@@ -1,0 +1,115 @@
+import { pino } from 'pino';
+import { createClickHouse, ClickHouseEvents } from './adapters/clickhouse/events.ts';
+import { PostgresAccounts } from './adapters/postgres/accounts.ts';
+import { PostgresBatches } from './adapters/postgres/batches.ts';
+import { PostgresChunks } from './adapters/postgres/chunks.ts';
+import { PostgresDispatcher } from './adapters/postgres/dispatcher.ts';
+import { PostgresImports } from './adapters/postgres/imports.ts';
+import { AdvisoryLeadership } from './adapters/postgres/leadership.ts';
+import { PostgresMockInbox } from './adapters/postgres/mock-inbox.ts';
+import { Notifications } from './adapters/postgres/notifications.ts';
+import { PostgresOutbox } from './adapters/postgres/outbox.ts';
+import { PostgresPlanning } from './adapters/postgres/planning.ts';
+import { createPool } from './adapters/postgres/pool.ts';
+import { PostgresProviders } from './adapters/postgres/providers.ts';
+import { SecretBox } from './adapters/postgres/secret-box.ts';
+import { WorkerRegistry } from './adapters/postgres/worker-registry.ts';
+import { providerKinds } from './adapters/providers/kinds.ts';
+import { buildApp } from './http/app.ts';
+import { type Agent, Lifecycle } from './lifecycle.ts';
+import { createMetrics } from './metrics.ts';
+import { Planner } from './pipeline/planner.ts';
+import { Sender } from './pipeline/sender.ts';
+import { Tracker } from './pipeline/tracker.ts';
+import { VERSION } from './version.ts';
+import type { Config } from './config.ts';
+
+const API_CONNECTIONS = 10;
+/** Claims, settlements and renewals of all lanes share these. */
+const PIPELINE_CONNECTIONS = 8;
+const API_STATEMENT_TIMEOUT_MS = 30_000;
+
+export interface RunningWorker {
+  /** Address of the API, or null without the role. */
+  url: string | null;
+  stop(): Promise<void>;
+}
+
+/** Builds the worker top to bottom for its roles and starts it. */
+export async function serve(config: Config & { SECRET_KEY: string }): Promise<RunningWorker> {
+  const log = pino({ level: config.LOG_LEVEL, base: undefined, timestamp: pino.stdTimeFunctions.isoTime, redact: ['*.password', '*.authorization', 'req.headers'] });
+  const lifecycle = new Lifecycle(log);
+  const onError = (error: Error) => log.warn({ err: error }, 'database connection broke');
+  const api = createPool(config.DATABASE_URL, { max: API_CONNECTIONS, name: 'api' }, onError);
+  const pipeline = createPool(config.DATABASE_URL, { max: PIPELINE_CONNECTIONS, name: 'pipeline', statementTimeoutMs: API_STATEMENT_TIMEOUT_MS }, onError);
+  const secrets = new SecretBox(config.SECRET_KEY);
+  const metrics = createMetrics(VERSION);
+  const notifications = new Notifications(config.DATABASE_URL, log);
+  const registry = new WorkerRegistry(pipeline, config.workerId, config.ROLES, log);
+  const kinds = providerKinds(new PostgresMockInbox(pipeline));
+  const clickhouse = config.CLICKHOUSE_URL ? new ClickHouseEvents(createClickHouse(config.CLICKHOUSE_URL)) : null;
+  const production = config.NODE_ENV === 'production';
+  const has = (role: string) => (config.ROLES as string[]).includes(role);
+
+  const sender = new Sender({
+    store: new PostgresChunks(pipeline, secrets),
+    dispatcher: new PostgresDispatcher(notifications),
+    providers: (provider) => kinds[provider.kind]!.create(provider),
+    metrics: metrics.sender,
+    log,
+    owner: config.workerId,
+    leaseMs: config.LEASE_MS,
+    outbox: clickhouse !== null,
+    senders: () => registry.senders(),
+    onControl: (listener) => notifications.on('batch_control', listener),
+  });
+  const app = await buildApp({
+    accounts: new PostgresAccounts(api, !production),
+    batches: new PostgresBatches(api, log),
+    providers: new PostgresProviders(api, secrets),
+    imports: new PostgresImports(api),
+    events: clickhouse,
+    kinds,
+    health: { postgres: () => api.query('SELECT 1').then(() => {}), ...(clickhouse ? { clickhouse: () => clickhouse.ping() } : {}) },
+    metrics: metrics.text,
+    observe: metrics.observeHttp,
+    limitOf: (providerId) => sender.limits().get(providerId) ?? null,
+    log,
+    version: VERSION,
+    stackId: config.STACK_ID,
+    trustProxy: config.TRUST_PROXY,
+    production,
+  });
+
+  const agents: Agent[] = [
+    { name: 'notifications', start: () => notifications.start(), stop: () => notifications.stop() },
+    registry,
+  ];
+  if (has('planner')) {
+    const planning = new PostgresPlanning(pipeline);
+    const leadership = new AdvisoryLeadership(config.DATABASE_URL);
+    agents.push(new Planner(planning, leadership, { wait: (ms, signal) => notifications.wait('planner', ms, signal) }, log));
+  }
+  if (has('tracker') && clickhouse) agents.push(new Tracker(new PostgresOutbox(pipeline), clickhouse, log));
+  if (has('sender')) agents.push(sender);
+  let url: string | null = null;
+  agents.push({
+    name: 'http',
+    // Every role serves /health and /api/metrics; the rest of the API answers as well and does no harm.
+    start: async () => {
+      url = await app.listen({ host: config.HOST, port: config.PORT });
+    },
+    stop: () => app.close(),
+  });
+  await lifecycle.start(agents);
+  log.info({ url, roles: config.ROLES, worker: config.workerId }, 'worker is up');
+  return {
+    url,
+    stop: async () => {
+      await lifecycle.stop();
+      await clickhouse?.close();
+      await Promise.all([api.end(), pipeline.end()]);
+      log.info('worker is down');
+    },
+  };
+}
