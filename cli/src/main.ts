@@ -5,6 +5,7 @@ import type { ApiFlags } from './commands/api-context.ts';
 import { actOnBatch, listBatches, type Rendered, showBatch } from './commands/batch.ts';
 import type { StackFlags, UpFlags } from './commands/context.ts';
 import { down } from './commands/down.ts';
+import { env } from './commands/env.ts';
 import { countsLine } from './commands/follow.ts';
 import { logs } from './commands/logs.ts';
 import { type AddFlags, addProvider, listProviders, removeProvider, resumeProvider, showProvider, testProvider } from './commands/provider.ts';
@@ -121,6 +122,8 @@ program
     const account = result.created.length ? `created ${result.created.join(', ')}` : 'the development account is there';
     return { value: result, text: result.batch ? `${account}\nbatch ${result.batch.id} with ${result.batch.total} messages is being sent` : account };
   }));
+
+program.command('env').description('connection settings of the stack, as lines for a .env file').action(rendered(env));
 
 const api = (command: Command) =>
   command.option('--url <url>', 'worker API (default: this stack; or BATCHSENDER_URL)').option('--api-key <key>', 'API key (or BATCHSENDER_API_KEY)');

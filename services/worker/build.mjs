@@ -4,9 +4,10 @@ import { build } from 'esbuild';
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 await build({
-  entryPoints: ['src/main.ts'],
+  entryPoints: { main: 'src/main.ts', 'bench/main': 'bench/main.ts', 'bench/http-sink': 'bench/http-sink.ts', 'bench/smtp-sink': 'bench/smtp-sink.ts', 'bench/bare': 'bench/bare.ts' },
   outdir: 'dist',
   bundle: true,
+  splitting: true,
   packages: 'external',
   platform: 'node',
   format: 'esm',
