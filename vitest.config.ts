@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-const project = (name: string, include: string[], extra: object = {}) => ({ test: { name, include, ...extra } });
+const project = (name: string, include: string[], extra: object = {}) => ({
+  test: { name, include, ...extra },
+});
 
 export default defineConfig({
   test: {

@@ -13,21 +13,40 @@ const stamps = join(root, 'node_modules', '.batchsender');
 const packages = ['services/worker', 'cli', 'services/web'];
 
 checkNode();
-if (due('install', fingerprint(['package-lock.json', 'package.json', ...packages.map((p) => `${p}/package.json`)]))) {
-  step('installing dependencies', 'npm', [existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install', '--no-audit', '--no-fund', '--loglevel=error'], 'install');
+if (due('install', fingerprint(['package-lock.json']))) {
+  step(
+    'installing dependencies',
+    'npm',
+    [
+      existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+    ],
+    'install',
+  );
 }
 if (packages.some((p) => !existsSync(join(root, p, 'dist'))) || due('build', fingerprint(sources()))) {
   step('building', 'npm', ['run', 'build', '--silent'], 'build');
 }
 const args = process.argv.slice(2);
-const [command, ...rest] = args[0] === '--run' ? ['npm', 'run', '--silent', args[1], ...(args.length > 2 ? ['--', ...args.slice(2)] : [])] : [process.execPath, join(root, 'cli/bin/batchsender.mjs'), ...args];
-const result = spawnSync(command, rest, { cwd: args[0] === '--run' ? root : process.cwd(), stdio: 'inherit', shell: false });
+const [command, ...rest] =
+  args[0] === '--run'
+    ? ['npm', 'run', '--silent', args[1], ...(args.length > 2 ? ['--', ...args.slice(2)] : [])]
+    : [process.execPath, join(root, 'cli/bin/batchsender.mjs'), ...args];
+const result = spawnSync(command, rest, {
+  cwd: args[0] === '--run' ? root : process.cwd(),
+  stdio: 'inherit',
+  shell: false,
+});
 process.exit(result.status ?? 128 + (result.signal === 'SIGINT' ? 2 : 15));
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > MIN_NODE[0] || (major === MIN_NODE[0] && minor >= MIN_NODE[1])) return;
-  process.stderr.write(`error node_too_old: this is Node ${process.versions.node}, batchsender needs ${MIN_NODE.join('.')} or newer.\n  fix: install a current Node LTS (https://nodejs.org), then run the command again.\n`);
+  process.stderr.write(
+    `error node_too_old: this is Node ${process.versions.node}, batchsender needs ${MIN_NODE.join('.')} or newer.\n  fix: install a current Node LTS (https://nodejs.org), then run the command again.\n`,
+  );
   process.exit(EXIT_NODE_TOO_OLD);
 }
 
@@ -36,7 +55,9 @@ function step(what, program, argv, stamp) {
   const started = Date.now();
   const { status } = spawnSync(program, argv, { cwd: root, stdio: ['ignore', 2, 'inherit'] });
   if (status !== 0) {
-    process.stderr.write(`error ${stamp}_failed: "${program} ${argv.join(' ')}" failed; its output is above.\n`);
+    process.stderr.write(
+      `error ${stamp}_failed: "${program} ${argv.join(' ')}" failed; its output is above.\n`,
+    );
     process.exit(status ?? 1);
   }
   mkdirSync(stamps, { recursive: true });

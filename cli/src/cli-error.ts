@@ -26,8 +26,6 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
-
 /** A failure that says what failed, why, and what to do. */
 export class CliError extends Error {
   override name = 'CliError';
@@ -37,7 +35,12 @@ export class CliError extends Error {
   /** Last lines of the guilty service, last probe answer and the like. */
   readonly evidence: string[];
 
-  constructor(id: string, exitCode: number, message: string, more: { fix?: string; evidence?: string[]; cause?: unknown } = {}) {
+  constructor(
+    id: string,
+    exitCode: number,
+    message: string,
+    more: { fix?: string; evidence?: string[]; cause?: unknown } = {},
+  ) {
     super(message, { cause: more.cause });
     this.id = id;
     this.exitCode = exitCode;
@@ -46,6 +49,12 @@ export class CliError extends Error {
   }
 
   toJSON() {
-    return { id: this.id, message: this.message, fix: this.fix, evidence: this.evidence, exitCode: this.exitCode };
+    return {
+      id: this.id,
+      message: this.message,
+      fix: this.fix,
+      evidence: this.evidence,
+      exitCode: this.exitCode,
+    };
   }
 }

@@ -8,7 +8,15 @@ import { down } from './commands/down.ts';
 import { env } from './commands/env.ts';
 import { countsLine } from './commands/follow.ts';
 import { logs } from './commands/logs.ts';
-import { type AddFlags, addProvider, listProviders, removeProvider, resumeProvider, showProvider, testProvider } from './commands/provider.ts';
+import {
+  type AddFlags,
+  addProvider,
+  listProviders,
+  removeProvider,
+  resumeProvider,
+  showProvider,
+  testProvider,
+} from './commands/provider.ts';
 import { type CheckFlags, checkRecipients } from './commands/recipients.ts';
 import { seed } from './commands/seed.ts';
 import { type SendFlags, send } from './commands/send.ts';
@@ -66,7 +74,7 @@ program
   .option('--only <components>', 'only these, comma separated')
   .option('--without <components>', 'all but these, comma separated')
   .option('--port <component=port...>', 'insist on a port')
-  .option('--host <address>', 'address that worker and dashboard listen on', '127.0.0.1')
+  .option('--host <address>', 'address that worker and dashboard listen on (default: 127.0.0.1)')
   .option('--postgres-url <url>', 'use this PostgreSQL')
   .option('--nats-url <url>', 'use this NATS')
   .option('--clickhouse-url <url>', 'use this ClickHouse')
@@ -75,58 +83,98 @@ program
   .option('--no-open', 'do not open the dashboard')
   .option('--dry-run', 'only say what takes part')
   .option('--timings', 'say which steps decided how long it took')
-  .action(action(async (output, flags) => {
-    const options = flags as UpFlags;
-    const result = await up(options, output, aborted.signal);
-    output.result({ type: 'result', ...result }, upText(result, options));
-    if (output.interactive && options.open !== false && !options.dryRun) await openDashboard(result);
-    return EXIT.ok;
-  }));
+  .action(
+    action(async (output, flags) => {
+      const options = flags as UpFlags;
+      const result = await up(options, output, aborted.signal);
+      output.result({ type: 'result', ...result }, upText(result, options));
+      if (output.interactive && options.open !== false && !options.dryRun) await openDashboard(result);
+      return EXIT.ok;
+    }),
+  );
 
 program
   .command('down')
   .description('stop everything and prove that nothing is left; data stays')
   .option('-v, --volumes', 'remove the data too')
-  .action(action(async (output, flags) => {
-    const result = await down(flags as StackFlags & { volumes?: boolean });
-    output.result(result, result.stopped.length ? `stopped ${result.stopped.join(', ')}${result.volumesRemoved ? '; data removed' : ''}` : `nothing was running${result.volumesRemoved ? '; data removed' : ''}`);
-    return EXIT.ok;
-  }));
+  .action(
+    action(async (output, flags) => {
+      const result = await down(flags as StackFlags & { volumes?: boolean });
+      output.result(
+        result,
+        result.stopped.length
+          ? `stopped ${result.stopped.join(', ')}${result.volumesRemoved ? '; data removed' : ''}`
+          : `nothing was running${result.volumesRemoved ? '; data removed' : ''}`,
+      );
+      return EXIT.ok;
+    }),
+  );
 
 program
   .command('status')
   .description('what runs, where, and as whom to log in')
-  .action(action(async (output, flags) => {
-    const result = await status(flags);
-    const rows = result.components.map((one) => [one.title, one.state, one.pid ? String(one.pid) : '-', one.url ?? one.detail]);
-    output.result(result, `stack ${result.stack.name} (${result.stack.id}): ${result.state}\n${table([['component', 'state', 'pid', 'where'], ...rows])}`);
-    return result.state === 'running' ? EXIT.ok : EXIT.notRunning;
-  }));
+  .action(
+    action(async (output, flags) => {
+      const result = await status(flags);
+      const rows = result.components.map((one) => [
+        one.title,
+        one.state,
+        one.pid ? String(one.pid) : '-',
+        one.url ?? one.detail,
+      ]);
+      output.result(
+        result,
+        `stack ${result.stack.name} (${result.stack.id}): ${result.state}\n${table([['component', 'state', 'pid', 'where'], ...rows])}`,
+      );
+      return result.state === 'running' ? EXIT.ok : EXIT.notRunning;
+    }),
+  );
 
 program
   .command('logs [component]')
   .description('last lines of one component, or of all')
   .option('-f, --follow', 'go on printing')
   .option('-n, --lines <count>', 'how many lines', '50')
-  .action(action(async (output, flags, [component]) => {
-    await logs(component, flags as StackFlags & { follow?: boolean; lines: string }, output, aborted.signal);
-    return EXIT.ok;
-  }));
+  .action(
+    action(async (output, flags, [component]) => {
+      await logs(
+        component,
+        flags as StackFlags & { follow?: boolean; lines: string },
+        output,
+        aborted.signal,
+      );
+      return EXIT.ok;
+    }),
+  );
 
 program
   .command('seed')
   .description('create the development account; with --batch send a test batch')
   .option('--batch <size>', 'number of recipients')
-  .action(rendered<StackFlags & { batch?: string }>(async (flags) => {
-    const result = await seed(flags);
-    const account = result.created.length ? `created ${result.created.join(', ')}` : 'the development account is there';
-    return { value: result, text: result.batch ? `${account}\nbatch ${result.batch.id} with ${result.batch.total} messages is being sent` : account };
-  }));
+  .action(
+    rendered<StackFlags & { batch?: string }>(async (flags) => {
+      const result = await seed(flags);
+      const account = result.created.length
+        ? `created ${result.created.join(', ')}`
+        : 'the development account is there';
+      return {
+        value: result,
+        text: result.batch
+          ? `${account}\nbatch ${result.batch.id} with ${result.batch.total} messages is being sent`
+          : account,
+      };
+    }),
+  );
 
-program.command('env').description('connection settings of the stack, as lines for a .env file').action(rendered(env));
+program
+  .command('env')
+  .description('connection settings of the stack, as lines for a .env file')
+  .action(rendered(env));
 
 const api = (command: Command) =>
-  command.option('--url <url>', 'worker API (default: this stack; or BATCHSENDER_URL)').option('--api-key <key>', 'API key (or BATCHSENDER_API_KEY)');
+  command
+    .option('--url <url>', 'worker API (default: this stack; or BATCHSENDER_URL)')
+    .option('--api-key <key>', 'API key (or BATCHSENDER_API_KEY)');
 
 const fileOptions = (command: Command) =>
   command
@@ -135,9 +183,17 @@ const fileOptions = (command: Command) =>
     .option('--delimiter <char>', 'default: detected')
     .option('--default-country <code>', 'country of national phone numbers')
     .option('--map <address=COLUMN...>', 'column that holds the address')
-    .addOption(new Option('--channel <channel>', 'kind of address').choices(['email', 'sms']).default('email'));
+    .addOption(
+      new Option('--channel <channel>', 'kind of address').choices(['email', 'sms']).default('email'),
+    );
 
-fileOptions(api(program.command('send <file>').description('send a message to every recipient in a file (- for standard input)')))
+fileOptions(
+  api(
+    program
+      .command('send <file>')
+      .description('send a message to every recipient in a file (- for standard input)'),
+  ),
+)
   .option('--from <address>', 'sender, for example "News <news@example.com>"')
   .option('--reply-to <address>')
   .option('--subject <template>')
@@ -148,17 +204,29 @@ fileOptions(api(program.command('send <file>').description('send a message to ev
   .option('--at <time>', 'send later: 2026-03-01T09:00:00+01:00')
   .option('--watch', 'follow it to its end (default)')
   .option('--no-watch', 'return as soon as it is being sent')
-  .action(action(async (output, flags, [file]) => {
-    const result = await send(file!, flags as SendFlags, output, aborted.signal);
-    output.result({ type: 'result', batch: result.batch, import: result.import }, `batch ${result.batch.id} ${result.batch.state}: ${countsLine(result.batch)}`);
-    return result.exitCode;
-  }));
+  .action(
+    action(async (output, flags, [file]) => {
+      const result = await send(file!, flags as SendFlags, output, aborted.signal);
+      output.result(
+        { type: 'result', batch: result.batch, import: result.import },
+        `batch ${result.batch.id} ${result.batch.state}: ${countsLine(result.batch)}`,
+      );
+      return result.exitCode;
+    }),
+  );
 
 const batch = program.command('batch').description('look at batches and steer them');
-api(batch.command('list').description('newest first')).option('--limit <count>', 'rows', '20').option('--cursor <id>', 'go on from there').action(rendered(listBatches));
-api(batch.command('show <id>').description('counts, progress, what limits it')).action(rendered<ApiFlags>((flags, [id]) => showBatch(id!, flags)));
+api(batch.command('list').description('newest first'))
+  .option('--limit <count>', 'rows', '20')
+  .option('--cursor <id>', 'go on from there')
+  .action(rendered(listBatches));
+api(batch.command('show <id>').description('counts, progress, what limits it')).action(
+  rendered<ApiFlags>((flags, [id]) => showBatch(id!, flags)),
+);
 for (const verb of ['pause', 'resume', 'cancel'] as const) {
-  api(batch.command(`${verb} <id>`)).action(rendered<ApiFlags>((flags, [id]) => actOnBatch(verb, id!, flags)));
+  api(batch.command(`${verb} <id>`)).action(
+    rendered<ApiFlags>((flags, [id]) => actOnBatch(verb, id!, flags)),
+  );
 }
 
 const provider = program.command('provider').description('ways to deliver messages');
@@ -168,27 +236,59 @@ api(provider.command('add <name>').description('add one'))
   .option('--limit <name=value...>', 'perSecond, perMinute, perDay, concurrency')
   .action(rendered<AddFlags>((flags, [name]) => addProvider(name!, flags)));
 api(provider.command('list')).action(rendered(listProviders));
-api(provider.command('show <name>')).action(rendered<ApiFlags>((flags, [name]) => showProvider(name!, flags)));
-api(provider.command('test <name>').description('prove that it can be reached')).action(rendered<ApiFlags>((flags, [name]) => testProvider(name!, flags)));
-api(provider.command('resume <name>').description('go on after it paused itself')).action(rendered<ApiFlags>((flags, [name]) => resumeProvider(name!, flags)));
-api(provider.command('remove <name>')).action(rendered<ApiFlags>((flags, [name]) => removeProvider(name!, flags)));
+api(provider.command('show <name>')).action(
+  rendered<ApiFlags>((flags, [name]) => showProvider(name!, flags)),
+);
+api(provider.command('test <name>').description('prove that it can be reached')).action(
+  rendered<ApiFlags>((flags, [name]) => testProvider(name!, flags)),
+);
+api(provider.command('resume <name>').description('go on after it paused itself')).action(
+  rendered<ApiFlags>((flags, [name]) => resumeProvider(name!, flags)),
+);
+api(provider.command('remove <name>')).action(
+  rendered<ApiFlags>((flags, [name]) => removeProvider(name!, flags)),
+);
 
 const recipients = program.command('recipients').description('recipient files');
-fileOptions(recipients.command('check <file>').description('how a file would be understood; needs no stack (- for standard input)'))
+fileOptions(
+  recipients
+    .command('check <file>')
+    .description('how a file would be understood; needs no stack (- for standard input)'),
+)
   .option('--json-columns <names>', 'columns that hold JSON, comma separated')
   .option('--all', 'print every accepted row (with --json)')
-  .action(action(async (output, flags, [file]) => {
-    const { value, text, exitCode } = await checkRecipients(file!, flags as unknown as CheckFlags);
-    output.result(value, text);
-    return exitCode;
-  }));
+  .action(
+    action(async (output, flags, [file]) => {
+      const { value, text, exitCode } = await checkRecipients(file!, flags as unknown as CheckFlags);
+      output.result(value, text);
+      return exitCode;
+    }),
+  );
 
 function upText(result: UpResult, flags: UpFlags): string {
-  const rows = result.components.filter((one) => one.state !== 'absent' || flags.dryRun).map((one) => [one.title, one.url ?? one.detail, one.credentials ?? '']);
+  const rows = result.components
+    .filter((one) => one.state !== 'absent' || flags.dryRun)
+    .map((one) => [one.title, one.url ?? one.detail, one.credentials ?? '']);
   const lines = ['', table(rows)];
   if (flags.dryRun) return lines.join('\n');
-  if (flags.timings) lines.push('', 'critical chain', table(result.criticalChain.map((one) => [`  ${one.title}`, `${(one.startMs / 1000).toFixed(2)} s`, `+ ${((one.endMs - one.startMs) / 1000).toFixed(2)} s`])));
-  lines.push('', kleur.bold(`stack ${result.stack.name} is up after ${result.seconds.toFixed(1)} s`), `send:  npx batchsender send recipients.csv --from news@example.com --subject "Hello {{ name }}" --html body.html`, 'stop:  npx batchsender down');
+  if (flags.timings)
+    lines.push(
+      '',
+      'critical chain',
+      table(
+        result.criticalChain.map((one) => [
+          `  ${one.title}`,
+          `${(one.startMs / 1000).toFixed(2)} s`,
+          `+ ${((one.endMs - one.startMs) / 1000).toFixed(2)} s`,
+        ]),
+      ),
+    );
+  lines.push(
+    '',
+    kleur.bold(`stack ${result.stack.name} is up after ${result.seconds.toFixed(1)} s`),
+    `send:  npx batchsender send recipients.csv --from news@example.com --subject "Hello {{ name }}" --html body.html`,
+    'stop:  npx batchsender down',
+  );
   return lines.join('\n');
 }
 

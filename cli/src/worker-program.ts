@@ -9,7 +9,11 @@ export interface WorkerError {
 }
 
 /** Runs the worker's program for a job of its own (migrate, seed, …) and returns the JSON it prints. */
-export async function runWorker<T>(args: string[], env: Record<string, string>, options: { signal?: AbortSignal; exitCode?: number; input?: 'inherit' } = {}): Promise<T> {
+export async function runWorker<T>(
+  args: string[],
+  env: Record<string, string>,
+  options: { signal?: AbortSignal; exitCode?: number; input?: 'inherit' } = {},
+): Promise<T> {
   const result = await execa(process.execPath, [WORKER_MAIN, ...args], {
     env,
     extendEnv: false,
@@ -28,6 +32,8 @@ function workerFailure(command: string, stderr: string, exitCode: number): CliEr
     const { error } = JSON.parse(last) as { error: WorkerError };
     return new CliError(error.code, exitCode, error.message, { fix: error.fix });
   } catch {
-    return new CliError(`worker_${command}_failed`, exitCode, `"worker ${command}" failed.`, { evidence: stderr.split('\n').slice(-20) });
+    return new CliError(`worker_${command}_failed`, exitCode, `"worker ${command}" failed.`, {
+      evidence: stderr.split('\n').slice(-20),
+    });
   }
 }

@@ -4,7 +4,13 @@ import { build } from 'esbuild';
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 await build({
-  entryPoints: { main: 'src/main.ts', 'bench/main': 'bench/main.ts', 'bench/http-sink': 'bench/http-sink.ts', 'bench/smtp-sink': 'bench/smtp-sink.ts', 'bench/bare': 'bench/bare.ts' },
+  entryPoints: {
+    main: 'src/main.ts',
+    'bench/main': 'bench/main.ts',
+    'bench/http-sink': 'bench/http-sink.ts',
+    'bench/smtp-sink': 'bench/smtp-sink.ts',
+    'bench/bare': 'bench/bare.ts',
+  },
   outdir: 'dist',
   bundle: true,
   splitting: true,

@@ -6,14 +6,19 @@ export type Batch = Json<paths['/api/batches/{id}']['get']['responses'][200]>;
 export type BatchPage = Json<paths['/api/batches']['get']['responses'][200]>;
 export type Import = Json<paths['/api/batches/{id}/recipients']['post']['responses'][200]>;
 export type Provider = Json<paths['/api/providers/{provider}']['get']['responses'][200]>;
-export type NewBatch = Json<NonNullable<paths['/api/batches']['post']['requestBody']>>;
 
 interface ErrorBody {
   error?: { code: string; message: string; fix?: string; field?: string };
 }
 
 /** Exit codes of API errors that have one of their own. */
-const EXIT_OF_STATUS: Record<number, number> = { 401: EXIT.config, 404: EXIT.notFound, 409: EXIT.stackLocked, 400: EXIT.usage, 422: EXIT.usage };
+const EXIT_OF_STATUS: Record<number, number> = {
+  401: EXIT.config,
+  404: EXIT.notFound,
+  409: EXIT.stackLocked,
+  400: EXIT.usage,
+  422: EXIT.usage,
+};
 
 /** The worker's API with a key. */
 export class WorkerApi {
@@ -30,7 +35,12 @@ export class WorkerApi {
   }
 
   post<T>(path: string, body?: object): Promise<T> {
-    return this.call<T>('POST', path, body === undefined ? undefined : JSON.stringify(body), body === undefined ? {} : { 'content-type': 'application/json' });
+    return this.call<T>(
+      'POST',
+      path,
+      body === undefined ? undefined : JSON.stringify(body),
+      body === undefined ? {} : { 'content-type': 'application/json' },
+    );
   }
 
   delete(path: string): Promise<void> {
@@ -42,16 +52,31 @@ export class WorkerApi {
     return this.call<T>('POST', path, stream, { 'content-type': 'application/octet-stream' });
   }
 
-  private async call<T>(method: string, path: string, body?: string | ReadableStream<Uint8Array>, headers: Record<string, string> = {}): Promise<T> {
-    const response = await this.reach(path, { method, body, headers: { ...headers, authorization: `Bearer ${this.key}` }, ...(body instanceof ReadableStream ? { duplex: 'half' } : {}) } as RequestInit);
+  private async call<T>(
+    method: string,
+    path: string,
+    body?: string | ReadableStream<Uint8Array>,
+    headers: Record<string, string> = {},
+  ): Promise<T> {
+    const response = await this.reach(path, {
+      method,
+      body,
+      headers: { ...headers, authorization: `Bearer ${this.key}` },
+      ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
+    } as RequestInit);
     if (response.status === 204) return undefined as T;
     const text = await response.text();
     const parsed = parse(text);
     if (response.ok) return parsed as T;
     const { error } = (parsed ?? {}) as ErrorBody;
-    throw new CliError(error?.code ?? `http_${response.status}`, EXIT_OF_STATUS[response.status] ?? EXIT.failed, error?.message ?? `The worker answered ${response.status}: ${text.slice(0, 200)}`, {
-      fix: error?.fix ?? (response.status === 401 ? 'Set BATCHSENDER_API_KEY or --api-key.' : undefined),
-    });
+    throw new CliError(
+      error?.code ?? `http_${response.status}`,
+      EXIT_OF_STATUS[response.status] ?? EXIT.failed,
+      error?.message ?? `The worker answered ${response.status}: ${text.slice(0, 200)}`,
+      {
+        fix: error?.fix ?? (response.status === 401 ? 'Set BATCHSENDER_API_KEY or --api-key.' : undefined),
+      },
+    );
   }
 
   private async reach(path: string, init: RequestInit): Promise<Response> {
@@ -59,10 +84,15 @@ export class WorkerApi {
       return await fetch(this.base + path, init);
     } catch (error) {
       const { cause } = error as Error & { cause?: Error };
-      throw new CliError('worker_unreachable', EXIT.notRunning, `The worker at ${this.base} does not answer: ${cause?.message ?? (error as Error).message}.`, {
-        fix: 'Start the stack with "batchsender up", or name another worker with --url or BATCHSENDER_URL.',
-        cause: error,
-      });
+      throw new CliError(
+        'worker_unreachable',
+        EXIT.notRunning,
+        `The worker at ${this.base} does not answer: ${cause?.message ?? (error as Error).message}.`,
+        {
+          fix: 'Start the stack with "batchsender up", or name another worker with --url or BATCHSENDER_URL.',
+          cause: error,
+        },
+      );
     }
   }
 }

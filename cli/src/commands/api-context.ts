@@ -1,6 +1,6 @@
 import { WorkerApi } from '../api/worker-api.ts';
 import { worker } from '../components/worker.ts';
-import { openStack, planFor, type StackFlags } from './context.ts';
+import { openStack, planOf, type StackFlags } from './context.ts';
 import { DEVELOPMENT_KEY } from './seed.ts';
 
 export interface ApiFlags extends StackFlags {
@@ -14,5 +14,5 @@ export function workerApi(flags: ApiFlags): WorkerApi {
   const key = flags.apiKey ?? process.env.BATCHSENDER_API_KEY;
   if (url) return new WorkerApi(url.replace(/\/$/, ''), key ?? DEVELOPMENT_KEY);
   const stack = openStack(flags);
-  return new WorkerApi(planFor(stack, flags).context(worker).urlOf('worker')!, key ?? DEVELOPMENT_KEY);
+  return new WorkerApi(planOf(stack).context(worker).urlOf('worker')!, key ?? DEVELOPMENT_KEY);
 }

@@ -8,12 +8,26 @@ export interface Rendered<T> {
   text: string;
 }
 
-export async function listBatches(flags: ApiFlags & { limit: string; cursor?: string }): Promise<Rendered<BatchPage>> {
-  const query = new URLSearchParams({ limit: flags.limit, ...(flags.cursor ? { cursor: flags.cursor } : {}) });
+export async function listBatches(
+  flags: ApiFlags & { limit: string; cursor?: string },
+): Promise<Rendered<BatchPage>> {
+  const query = new URLSearchParams({
+    limit: flags.limit,
+    ...(flags.cursor ? { cursor: flags.cursor } : {}),
+  });
   const page = await workerApi(flags).get<BatchPage>(`/api/batches?${query}`);
-  const rows = page.items.map((batch) => [batch.id, batch.state, `${Math.floor(batch.progress * 100)} %`, String(batch.total), batch.name]);
+  const rows = page.items.map((batch) => [
+    batch.id,
+    batch.state,
+    `${Math.floor(batch.progress * 100)} %`,
+    String(batch.total),
+    batch.name,
+  ]);
   const more = page.next ? `\nmore with --cursor ${page.next}` : '';
-  return { value: page, text: rows.length ? table([['id', 'state', 'done', 'total', 'name'], ...rows]) + more : 'no batches' };
+  return {
+    value: page,
+    text: rows.length ? table([['id', 'state', 'done', 'total', 'name'], ...rows]) + more : 'no batches',
+  };
 }
 
 export async function showBatch(id: string, flags: ApiFlags): Promise<Rendered<Batch>> {
@@ -21,7 +35,11 @@ export async function showBatch(id: string, flags: ApiFlags): Promise<Rendered<B
   return { value: batch, text: batchText(batch) };
 }
 
-export async function actOnBatch(action: 'pause' | 'resume' | 'cancel', id: string, flags: ApiFlags): Promise<Rendered<Batch>> {
+export async function actOnBatch(
+  action: 'pause' | 'resume' | 'cancel',
+  id: string,
+  flags: ApiFlags,
+): Promise<Rendered<Batch>> {
   const batch = await workerApi(flags).post<Batch>(`/api/batches/${id}/${action}`);
   return { value: batch, text: batchText(batch) };
 }
@@ -31,9 +49,15 @@ function batchText(batch: Batch): string {
     ['id', batch.id],
     ['name', batch.name],
     ['state', batch.state],
-    ['provider', `${batch.provider.name} (${batch.provider.kind}${batch.provider.state === 'paused' ? `, paused: ${batch.provider.pauseReason}` : ''})`],
+    [
+      'provider',
+      `${batch.provider.name} (${batch.provider.kind}${batch.provider.state === 'paused' ? `, paused: ${batch.provider.pauseReason}` : ''})`,
+    ],
     ['messages', `${batch.total}: ${countsLine(batch)}`],
-    ['done', `${Math.floor(batch.progress * 100)} %${batch.etaSeconds ? `, ${duration(batch.etaSeconds)} left` : ''}`],
+    [
+      'done',
+      `${Math.floor(batch.progress * 100)} %${batch.etaSeconds ? `, ${duration(batch.etaSeconds)} left` : ''}`,
+    ],
     ...(batch.limitedBy ? [['limited by', batch.limitedBy]] : []),
     ...(batch.scheduledAt ? [['scheduled', batch.scheduledAt]] : []),
     ['created', batch.createdAt],

@@ -1,9 +1,9 @@
+import { CliError, EXIT } from '../cli-error.ts';
 import { COMPONENT_NAMES, COMPONENTS } from '../components/all.ts';
 import type { ComponentName } from '../components/component.ts';
-import { CliError, EXIT } from '../cli-error.ts';
 import { planStack, type StackPlan } from '../stack/plan.ts';
 import { portKey } from '../stack/ports.ts';
-import { Stack } from '../stack/stack.ts';
+import { type Selection, Stack } from '../stack/stack.ts';
 
 /** Flags that every stack command understands. */
 export interface StackFlags {
@@ -31,17 +31,24 @@ export function componentNames(flag: string, value: string | undefined): Compone
   const names = value.split(',').map((name) => name.trim());
   const unknown = names.find((name) => !COMPONENT_NAMES.includes(name as ComponentName));
   if (unknown === undefined) return names as ComponentName[];
-  throw new CliError('component_unknown', EXIT.usage, `${flag}: there is no component "${unknown}".`, { fix: `Use some of: ${COMPONENT_NAMES.join(', ')}.` });
+  throw new CliError('component_unknown', EXIT.usage, `${flag}: there is no component "${unknown}".`, {
+    fix: `Use some of: ${COMPONENT_NAMES.join(', ')}.`,
+  });
 }
 
 /** `--port worker=7000` as a record. @throws CliError `port_invalid` */
 export function fixedPorts(values: string[] = []): Record<string, number> {
-  const keys = COMPONENTS.flatMap((component) => Object.keys(component.ports).map((name) => portKey(component, name)));
+  const keys = COMPONENTS.flatMap((component) =>
+    Object.keys(component.ports).map((name) => portKey(component, name)),
+  );
   return Object.fromEntries(
     values.map((value) => {
       const [key = '', port = ''] = value.split('=');
-      if (keys.includes(key) && /^\d+$/.test(port) && Number(port) > 0 && Number(port) < 65_536) return [key, Number(port)];
-      throw new CliError('port_invalid', EXIT.usage, `--port ${value} is not COMPONENT=PORT.`, { fix: `Components: ${keys.join(', ')}; ports: 1 to 65535.` });
+      if (keys.includes(key) && /^\d+$/.test(port) && Number(port) > 0 && Number(port) < 65_536)
+        return [key, Number(port)];
+      throw new CliError('port_invalid', EXIT.usage, `--port ${value} is not COMPONENT=PORT.`, {
+        fix: `Components: ${keys.join(', ')}; ports: 1 to 65535.`,
+      });
     }),
   );
 }
@@ -50,13 +57,28 @@ export function openStack(flags: StackFlags): Stack {
   return Stack.open(flags.stack ?? process.env.BATCHSENDER_STACK ?? 'default');
 }
 
-export function planFor(stack: Stack, flags: UpFlags): StackPlan {
-  const external = { postgres: flags.postgresUrl, nats: flags.natsUrl, clickhouse: flags.clickhouseUrl, dragonfly: flags.dragonflyUrl };
-  return planStack(stack, COMPONENTS, {
-    only: componentNames('--only', flags.only),
-    without: componentNames('--without', flags.without),
-    external: Object.fromEntries(Object.entries(external).filter(([, url]) => url)),
-    host: flags.host ?? '127.0.0.1',
-    env: process.env,
-  });
+/** The plan as the last `up` chose it. */
+export function planOf(stack: Stack): StackPlan {
+  return planStack(stack, COMPONENTS, stack.state.selection, process.env);
+}
+
+/** What `up` was told; a flag that is not given means what the last `up` chose. */
+export function selectionFor(stack: Stack, flags: UpFlags): Selection {
+  const last = stack.state.selection;
+  const given = {
+    postgres: flags.postgresUrl,
+    nats: flags.natsUrl,
+    clickhouse: flags.clickhouseUrl,
+    dragonfly: flags.dragonflyUrl,
+  };
+  const external = Object.fromEntries(
+    Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  const chosen = flags.only !== undefined || flags.without !== undefined;
+  return {
+    only: chosen ? componentNames('--only', flags.only) : last.only,
+    without: chosen ? componentNames('--without', flags.without) : last.without,
+    external: { ...last.external, ...external },
+    host: flags.host ?? last.host,
+  };
 }

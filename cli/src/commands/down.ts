@@ -23,15 +23,26 @@ export async function down(flags: StackFlags & { volumes?: boolean }): Promise<D
 
 async function stopAll(stack: Stack): Promise<string[]> {
   const running = COMPONENTS.filter((component) => stack.state.processes[component.name]);
-  const alive = running.filter((component) => isAlive(stack.state.processes[component.name])).map((component) => component.name);
+  const alive = running
+    .filter((component) => isAlive(stack.state.processes[component.name]))
+    .map((component) => component.name);
   for (const kinds of [['service', 'monitoring'], ['engine']]) {
-    await Promise.all(running.filter((component) => kinds.includes(component.kind)).map((component) => stopComponent(component, stack)));
+    await Promise.all(
+      running
+        .filter((component) => kinds.includes(component.kind))
+        .map((component) => stopComponent(component, stack)),
+    );
   }
   const left = COMPONENTS.filter((component) => isAlive(stack.state.processes[component.name]));
   if (left.length > 0) {
-    throw new CliError('processes_left', EXIT.leftovers, `Still running: ${left.map((component) => `${component.title} (PID ${stack.state.processes[component.name]!.pid})`).join(', ')}.`, {
-      fix: 'End them by PID; the log may say why they do not end: batchsender logs NAME',
-    });
+    throw new CliError(
+      'processes_left',
+      EXIT.leftovers,
+      `Still running: ${left.map((component) => `${component.title} (PID ${stack.state.processes[component.name]!.pid})`).join(', ')}.`,
+      {
+        fix: 'End them by PID; the log may say why they do not end: batchsender logs NAME',
+      },
+    );
   }
   stack.state.processes = {};
   stack.save();
@@ -39,6 +50,8 @@ async function stopAll(stack: Stack): Promise<string[]> {
 }
 
 function removeData(stack: Stack): void {
-  for (const component of COMPONENTS) for (const folder of component.outsideData?.(stack) ?? []) rmSync(folder, { recursive: true, force: true });
+  for (const component of COMPONENTS)
+    for (const folder of component.outsideData?.(stack) ?? [])
+      rmSync(folder, { recursive: true, force: true });
   stack.purge();
 }

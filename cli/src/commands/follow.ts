@@ -10,7 +10,12 @@ const BAR_WIDTH = 24;
 const FINAL = ['completed', 'cancelled'];
 
 /** Follows a batch to its end, with a bar on a terminal and plain lines elsewhere. Interrupting leaves it sending. */
-export async function followBatch(api: WorkerApi, id: string, output: Output, signal: AbortSignal): Promise<Batch> {
+export async function followBatch(
+  api: WorkerApi,
+  id: string,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Batch> {
   let printedAt = 0;
   const began = Date.now();
   for (;;) {
@@ -26,12 +31,23 @@ export async function followBatch(api: WorkerApi, id: string, output: Output, si
       printedAt = Date.now();
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
-    if (signal.aborted) throw new CliError('interrupted', EXIT.interrupted, `No longer following; batch ${id} goes on.`, { fix: `Stop it with: batchsender batch pause ${id}` });
+    if (signal.aborted)
+      throw new CliError('interrupted', EXIT.interrupted, `No longer following; batch ${id} goes on.`, {
+        fix: `Stop it with: batchsender batch pause ${id}`,
+      });
   }
 }
 
 function progressOf(batch: Batch) {
-  return { id: batch.id, state: batch.state, total: batch.total, counts: batch.counts, progress: batch.progress, limitedBy: batch.limitedBy, etaSeconds: batch.etaSeconds };
+  return {
+    id: batch.id,
+    state: batch.state,
+    total: batch.total,
+    counts: batch.counts,
+    progress: batch.progress,
+    limitedBy: batch.limitedBy,
+    etaSeconds: batch.etaSeconds,
+  };
 }
 
 export function progressLine(batch: Batch, elapsedMs: number): string {
@@ -40,7 +56,10 @@ export function progressLine(batch: Batch, elapsedMs: number): string {
   const done = Math.round(batch.progress * batch.total);
   const pace = elapsedMs > 0 && done > 0 ? `${Math.round((done * 1000) / elapsedMs)}/s` : '';
   const eta = batch.etaSeconds ? `${duration(batch.etaSeconds)} left` : '';
-  return [`${bar} ${done}/${batch.total}`, pace, eta, batch.limitedBy ?? ''].filter(Boolean).join('  ').slice(0, 200);
+  return [`${bar} ${done}/${batch.total}`, pace, eta, batch.limitedBy ?? '']
+    .filter(Boolean)
+    .join('  ')
+    .slice(0, 200);
 }
 
 export function duration(seconds: number): string {
@@ -51,5 +70,10 @@ export function duration(seconds: number): string {
 
 /** Counts that are not zero, for a person. */
 export function countsLine(batch: Batch): string {
-  return Object.entries(batch.counts).filter(([, count]) => count !== 0).map(([state, count]) => `${count} ${state}`).join(', ') || 'no messages';
+  return (
+    Object.entries(batch.counts)
+      .filter(([, count]) => count !== 0)
+      .map(([state, count]) => `${count} ${state}`)
+      .join(', ') || 'no messages'
+  );
 }

@@ -10,14 +10,28 @@ import { openStack, type StackFlags } from './context.ts';
 const FOLLOW_MS = 250;
 
 /** Prints the last lines of one component, or of all with their names, and follows them with -f. */
-export async function logs(name: string | undefined, flags: StackFlags & { follow?: boolean; lines: string }, output: Output, signal: AbortSignal): Promise<void> {
+export async function logs(
+  name: string | undefined,
+  flags: StackFlags & { follow?: boolean; lines: string },
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
   if (name !== undefined && !componentNamed(name)) {
-    throw new CliError('component_unknown', EXIT.usage, `There is no component "${name}".`, { fix: `Use one of: ${COMPONENT_NAMES.join(', ')}.` });
+    throw new CliError('component_unknown', EXIT.usage, `There is no component "${name}".`, {
+      fix: `Use one of: ${COMPONENT_NAMES.join(', ')}.`,
+    });
   }
   const stack = openStack(flags);
-  const names = name ? [name] : COMPONENTS.map((component) => component.name).filter((one) => existsSync(stack.logFile(one)));
+  const names = name
+    ? [name]
+    : COMPONENTS.map((component) => component.name).filter((one) => existsSync(stack.logFile(one)));
   if (names.length === 0 || (name && !existsSync(stack.logFile(name)))) {
-    throw new CliError('no_logs', EXIT.notFound, name ? `${name} has no log yet.` : 'The stack has no logs yet.', { fix: 'Start it with: batchsender up' });
+    throw new CliError(
+      'no_logs',
+      EXIT.notFound,
+      name ? `${name} has no log yet.` : 'The stack has no logs yet.',
+      { fix: 'Start it with: batchsender up' },
+    );
   }
   const print = (component: string, line: string) => {
     if (output.json) process.stdout.write(`${JSON.stringify({ component, line })}\n`);
@@ -27,7 +41,12 @@ export async function logs(name: string | undefined, flags: StackFlags & { follo
   if (flags.follow) await Promise.all(names.map((one) => follow(stack, one, print, signal)));
 }
 
-async function follow(stack: Stack, component: string, print: (component: string, line: string) => void, signal: AbortSignal): Promise<void> {
+async function follow(
+  stack: Stack,
+  component: string,
+  print: (component: string, line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const file = stack.logFile(component);
   let position = existsSync(file) ? statSync(file).size : 0;
   let rest = '';
@@ -35,7 +54,8 @@ async function follow(stack: Stack, component: string, print: (component: string
     const size = existsSync(file) ? statSync(file).size : 0;
     if (size < position) position = 0;
     if (size > position) {
-      for await (const chunk of createReadStream(file, { start: position, end: size - 1, encoding: 'utf8' })) rest += chunk;
+      for await (const chunk of createReadStream(file, { start: position, end: size - 1, encoding: 'utf8' }))
+        rest += chunk;
       position = size;
       const lines = rest.split('\n');
       rest = lines.pop()!;

@@ -11,15 +11,31 @@ export interface AddFlags extends ApiFlags {
 }
 
 export async function addProvider(name: string, flags: AddFlags): Promise<Rendered<Provider>> {
-  const limits = Object.fromEntries(Object.entries(pairs('--limit', flags.limit)).map(([key, value]) => [key, numeric(key, value)]));
-  const provider = await workerApi(flags).post<Provider>('/api/providers', { name, kind: flags.kind, settings: pairs('--set', flags.set), limits });
+  const limits = Object.fromEntries(
+    Object.entries(pairs('--limit', flags.limit)).map(([key, value]) => [key, numeric(key, value)]),
+  );
+  const provider = await workerApi(flags).post<Provider>('/api/providers', {
+    name,
+    kind: flags.kind,
+    settings: pairs('--set', flags.set),
+    limits,
+  });
   return { value: provider, text: providerText(provider) };
 }
 
 export async function listProviders(flags: ApiFlags): Promise<Rendered<{ items: Provider[] }>> {
   const page = await workerApi(flags).get<{ items: Provider[] }>('/api/providers?limit=500');
-  const rows = page.items.map((one) => [one.name, one.kind, one.state, limitsText(one), one.pauseReason ?? '']);
-  return { value: page, text: rows.length ? table([['name', 'kind', 'state', 'limits', ''], ...rows]) : 'no providers' };
+  const rows = page.items.map((one) => [
+    one.name,
+    one.kind,
+    one.state,
+    limitsText(one),
+    one.pauseReason ?? '',
+  ]);
+  return {
+    value: page,
+    text: rows.length ? table([['name', 'kind', 'state', 'limits', ''], ...rows]) : 'no providers',
+  };
 }
 
 export async function showProvider(name: string, flags: ApiFlags): Promise<Rendered<Provider>> {
@@ -27,8 +43,13 @@ export async function showProvider(name: string, flags: ApiFlags): Promise<Rende
   return { value: provider, text: providerText(provider) };
 }
 
-export async function testProvider(name: string, flags: ApiFlags): Promise<Rendered<{ ok: boolean; message: string }>> {
-  const result = await workerApi(flags).post<{ ok: boolean; message: string }>(`/api/providers/${encodeURIComponent(name)}/test`);
+export async function testProvider(
+  name: string,
+  flags: ApiFlags,
+): Promise<Rendered<{ ok: boolean; message: string }>> {
+  const result = await workerApi(flags).post<{ ok: boolean; message: string }>(
+    `/api/providers/${encodeURIComponent(name)}/test`,
+  );
   return { value: result, text: `ok: ${result.message}` };
 }
 
@@ -59,7 +80,11 @@ function numeric(name: string, value: string): number {
 }
 
 function limitsText(provider: Provider): string {
-  return Object.entries(provider.limits).map(([name, value]) => `${name}=${value}`).join(' ') || 'none';
+  return (
+    Object.entries(provider.limits)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' ') || 'none'
+  );
 }
 
 function providerText(provider: Provider): string {

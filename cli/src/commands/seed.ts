@@ -4,7 +4,7 @@ import { CliError, EXIT } from '../cli-error.ts';
 import { worker, workerEnv } from '../components/worker.ts';
 import { isRunning } from '../runtimes/embedded/runtime.ts';
 import { runWorker } from '../worker-program.ts';
-import { openStack, planFor, type StackFlags } from './context.ts';
+import { openStack, planOf, type StackFlags } from './context.ts';
 
 /** As printed in the README; the worker refuses it in production. */
 export const DEVELOPMENT_KEY = 'test-api-key';
@@ -21,22 +21,33 @@ export interface SeedResult {
 /** Development account, and with a size a test batch of that many recipients. */
 export async function seed(flags: StackFlags & { batch?: string }): Promise<SeedResult> {
   const stack = openStack(flags);
-  const context = planFor(stack, flags).context(worker);
+  const context = planOf(stack).context(worker);
   if (!(await isRunning(worker, context))) {
-    throw new CliError('stack_not_running', EXIT.notRunning, 'The stack is not running.', { fix: 'Start it with: batchsender up' });
+    throw new CliError('stack_not_running', EXIT.notRunning, 'The stack is not running.', {
+      fix: 'Start it with: batchsender up',
+    });
   }
   const { created } = await runWorker<{ created: string[] }>(['seed'], workerEnv(context));
   if (flags.batch === undefined) return { created, batch: null };
   const size = Number(flags.batch);
   if (!Number.isInteger(size) || size < 1 || size > 10_000_000) {
-    throw new CliError('batch_size_invalid', EXIT.usage, `--batch ${flags.batch} is not a number from 1 to 10,000,000.`);
+    throw new CliError(
+      'batch_size_invalid',
+      EXIT.usage,
+      `--batch ${flags.batch} is not a number from 1 to 10,000,000.`,
+    );
   }
   const batch = await createTestBatch(context.urlOf('worker')!, DEVELOPMENT_KEY, size);
   return { created, batch: { id: batch.id, total: batch.total } };
 }
 
 /** Sends a batch through the mock provider and waits until it is delivered. */
-export async function sendTestBatch(url: string, key: string, size: number, signal: AbortSignal): Promise<Batch> {
+export async function sendTestBatch(
+  url: string,
+  key: string,
+  size: number,
+  signal: AbortSignal,
+): Promise<Batch> {
   const api = new WorkerApi(url, key);
   const { id } = await createTestBatch(url, key, size);
   const deadline = Date.now() + TEST_BATCH_WITHIN_MS;
@@ -45,11 +56,21 @@ export async function sendTestBatch(url: string, key: string, size: number, sign
     const batch = await api.get<Batch>(`/api/batches/${id}`);
     if (FINAL.includes(batch.state)) {
       if (batch.counts.sent === batch.total) return batch;
-      throw new CliError('test_batch_failed', EXIT.messagesFailed, `Only ${batch.counts.sent} of ${batch.total} messages of the test batch were delivered.`, { fix: `See: batchsender batch show ${id}` });
+      throw new CliError(
+        'test_batch_failed',
+        EXIT.messagesFailed,
+        `Only ${batch.counts.sent} of ${batch.total} messages of the test batch were delivered.`,
+        { fix: `See: batchsender batch show ${id}` },
+      );
     }
     await sleep(POLL_MS);
   }
-  throw new CliError('test_batch_stuck', EXIT.notReady, `The test batch ${id} was not delivered within ${TEST_BATCH_WITHIN_MS / 1000} s.`, { fix: `See: batchsender batch show ${id}, batchsender logs worker` });
+  throw new CliError(
+    'test_batch_stuck',
+    EXIT.notReady,
+    `The test batch ${id} was not delivered within ${TEST_BATCH_WITHIN_MS / 1000} s.`,
+    { fix: `See: batchsender batch show ${id}, batchsender logs worker` },
+  );
 }
 
 async function createTestBatch(url: string, key: string, size: number): Promise<Batch> {
@@ -78,7 +99,8 @@ function recipients(size: number): ReadableStream<Uint8Array> {
     pull(controller) {
       if (next > size) return controller.close();
       let text = '';
-      for (const end = Math.min(size, next + ROWS_PER_CHUNK - 1); next <= end; next++) text += `user${next}@example.com,User ${next},${next}\n`;
+      for (const end = Math.min(size, next + ROWS_PER_CHUNK - 1); next <= end; next++)
+        text += `user${next}@example.com,User ${next},${next}\n`;
       controller.enqueue(encoder.encode(text));
     },
   });

@@ -32,12 +32,24 @@ export interface SendResult {
 }
 
 /** Creates a batch, streams the file into it, sends it and follows it to its end. */
-export async function send(file: string, flags: SendFlags, output: Output, signal: AbortSignal): Promise<SendResult> {
-  const template = { subject: flags.subject, html: content('--html', flags.html), text: content('--text', flags.text) };
+export async function send(
+  file: string,
+  flags: SendFlags,
+  output: Output,
+  signal: AbortSignal,
+): Promise<SendResult> {
+  const template = {
+    subject: flags.subject,
+    html: content('--html', flags.html),
+    text: content('--text', flags.text),
+  };
   if (template.html === undefined && template.text === undefined) {
-    throw new CliError('content_missing', EXIT.usage, 'There is nothing to send.', { fix: 'Give --html FILE, --text FILE or both.' });
+    throw new CliError('content_missing', EXIT.usage, 'There is nothing to send.', {
+      fix: 'Give --html FILE, --text FILE or both.',
+    });
   }
-  if (file !== '-' && !existsSync(file)) throw new CliError('file_not_found', EXIT.notFound, `There is no file ${file}.`);
+  if (file !== '-' && !existsSync(file))
+    throw new CliError('file_not_found', EXIT.notFound, `There is no file ${file}.`);
   const api = workerApi(flags);
   const created = await api.post<Batch>('/api/batches', {
     name: flags.name ?? `${basename(file)} ${new Date().toISOString().slice(0, 16).replace('T', ' ')}`,
@@ -51,11 +63,20 @@ export async function send(file: string, flags: SendFlags, output: Output, signa
   const imported = await upload(api, created.id, file, flags);
   reportImport(imported, created.id, output);
   const started = await api.post<Batch>(`/api/batches/${created.id}/send`);
-  output.event({ type: 'batch', batch: started }, `batch ${created.id}: ${started.total} messages through ${started.provider.name}`);
-  if (flags.watch === false || started.state === 'scheduled') return { batch: started, import: imported, exitCode: EXIT.ok };
+  output.event(
+    { type: 'batch', batch: started },
+    `batch ${created.id}: ${started.total} messages through ${started.provider.name}`,
+  );
+  if (flags.watch === false || started.state === 'scheduled')
+    return { batch: started, import: imported, exitCode: EXIT.ok };
   const batch = await followBatch(api, created.id, output, signal);
   const { failed, bounced, uncertain, cancelled } = batch.counts;
-  return { batch, import: imported, exitCode: failed + bounced + uncertain + cancelled > 0 || imported.rejected > 0 ? EXIT.messagesFailed : EXIT.ok };
+  return {
+    batch,
+    import: imported,
+    exitCode:
+      failed + bounced + uncertain + cancelled > 0 || imported.rejected > 0 ? EXIT.messagesFailed : EXIT.ok,
+  };
 }
 
 /** A file's content, or the value itself when it is no file name. */
@@ -68,11 +89,20 @@ function content(flag: string, value: string | undefined): string | undefined {
 
 async function upload(api: WorkerApi, id: string, file: string, flags: SendFlags): Promise<Import> {
   const query = new URLSearchParams();
-  const options = { format: flags.format, encoding: flags.encoding, delimiter: flags.delimiter === '\\t' ? '\t' : flags.delimiter, country: flags.defaultCountry, address: flags.map?.find((one) => one.startsWith('address='))?.slice(8) };
+  const options = {
+    format: flags.format,
+    encoding: flags.encoding,
+    delimiter: flags.delimiter === '\\t' ? '\t' : flags.delimiter,
+    country: flags.defaultCountry,
+    address: flags.map?.find((one) => one.startsWith('address='))?.slice(8),
+  };
   for (const [name, value] of Object.entries(options)) if (value !== undefined) query.set(name, value);
   const stream = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 256 * 1024 });
   try {
-    return await api.upload<Import>(`/api/batches/${id}/recipients?${query}`, Readable.toWeb(stream) as ReadableStream<Uint8Array>);
+    return await api.upload<Import>(
+      `/api/batches/${id}/recipients?${query}`,
+      Readable.toWeb(stream) as ReadableStream<Uint8Array>,
+    );
   } catch (error) {
     // The draft has no recipients and would only be in the way.
     await api.post(`/api/batches/${id}/cancel`).catch(() => {});
@@ -83,9 +113,16 @@ async function upload(api: WorkerApi, id: string, file: string, flags: SendFlags
 const SHOWN_REJECTS = 5;
 
 function reportImport(imported: Import, id: string, output: Output): void {
-  output.event({ type: 'import', import: imported }, `${imported.accepted} recipients accepted, ${imported.rejected} rejected${imported.suppressed ? `, ${imported.suppressed} suppressed` : ''}`);
+  output.event(
+    { type: 'import', import: imported },
+    `${imported.accepted} recipients accepted, ${imported.rejected} rejected${imported.suppressed ? `, ${imported.suppressed} suppressed` : ''}`,
+  );
   if (output.json) return;
-  for (const row of imported.firstRejected.slice(0, SHOWN_REJECTS)) output.event({}, `  row ${row.row}${row.column ? `, ${row.column}` : ''}: ${row.text}`);
-  if (imported.rejected > SHOWN_REJECTS) output.event({}, `  … and ${imported.rejected - SHOWN_REJECTS} more: GET /api/batches/${id}/imports/${imported.id}/rejects`);
+  for (const row of imported.firstRejected.slice(0, SHOWN_REJECTS))
+    output.event({}, `  row ${row.row}${row.column ? `, ${row.column}` : ''}: ${row.text}`);
+  if (imported.rejected > SHOWN_REJECTS)
+    output.event(
+      {},
+      `  … and ${imported.rejected - SHOWN_REJECTS} more: GET /api/batches/${id}/imports/${imported.id}/rejects`,
+    );
 }
-

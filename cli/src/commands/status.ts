@@ -1,6 +1,6 @@
 import { isAlive } from '../runtimes/embedded/process.ts';
 import { isRunning } from '../runtimes/embedded/runtime.ts';
-import { openStack, planFor, type StackFlags } from './context.ts';
+import { openStack, planOf, type StackFlags } from './context.ts';
 
 export interface ComponentStatus {
   name: string;
@@ -25,7 +25,7 @@ export interface StatusResult {
 /** What every component of the stack does now, asked over its own protocol. */
 export async function status(flags: StackFlags): Promise<StatusResult> {
   const stack = openStack(flags);
-  const plan = planFor(stack, flags);
+  const plan = planOf(stack);
   const components = await Promise.all(
     plan.entries.map(async ({ component, presence }): Promise<ComponentStatus> => {
       const context = plan.context(component);
@@ -40,10 +40,19 @@ export async function status(flags: StackFlags): Promise<StatusResult> {
         kind: component.kind,
         state: absent ? 'absent' : ready ? 'running' : alive ? 'not ready' : 'stopped',
         pid: alive ? record!.pid : null,
-        ports: alive ? Object.fromEntries(Object.keys(component.ports).map((name) => [name || 'main', context.port(name)])) : {},
+        ports: alive
+          ? Object.fromEntries(
+              Object.keys(component.ports).map((name) => [name || 'main', context.port(name)]),
+            )
+          : {},
         url: access?.url ?? null,
         credentials: access?.credentials ?? null,
-        detail: presence.present === false ? presence.why : presence.present === 'external' ? 'external' : presence.how,
+        detail:
+          presence.present === false
+            ? presence.why
+            : presence.present === 'external'
+              ? 'external'
+              : presence.how,
         since: alive ? record!.startedAt : null,
       };
     }),
@@ -52,7 +61,12 @@ export async function status(flags: StackFlags): Promise<StatusResult> {
   const running = present.filter((component) => component.state === 'running').length;
   return {
     stack: { name: stack.name, id: stack.id, dir: stack.dir },
-    state: running === 0 && present.every((c) => c.pid === null) ? 'stopped' : running === present.length ? 'running' : 'partly running',
+    state:
+      running === 0 && present.every((c) => c.pid === null)
+        ? 'stopped'
+        : running === present.length
+          ? 'running'
+          : 'partly running',
     components,
   };
 }

@@ -9,7 +9,16 @@ import { web } from './web.ts';
 import { worker } from './worker.ts';
 
 /** Every component, in the order they are listed. */
-export const COMPONENTS: readonly Component[] = [postgres, nats, clickhouse, dragonfly, prometheus, grafana, worker, web];
+export const COMPONENTS: readonly Component[] = [
+  postgres,
+  nats,
+  clickhouse,
+  dragonfly,
+  prometheus,
+  grafana,
+  worker,
+  web,
+];
 
 export const COMPONENT_NAMES = COMPONENTS.map((component) => component.name);
 

@@ -37,15 +37,23 @@ export const clickhouse: Component = {
     const base = `http://127.0.0.1:${context.port()}`;
     const ping = await fetchLocal(`${base}/ping`);
     if ((await ping.text()) !== 'Ok.\n') throw new Error(`/ping answered ${ping.status}`);
-    const query = await fetchLocal(`${base}/?query=SELECT%201`, { headers: { authorization: basic(context.stack.secrets.clickhousePassword) } });
-    if (!query.ok) throw new Error(`SELECT 1 answered ${query.status}: ${(await query.text()).slice(0, 200)}`);
+    const query = await fetchLocal(`${base}/?query=SELECT%201`, {
+      headers: { authorization: basic(context.stack.secrets.clickhousePassword) },
+    });
+    if (!query.ok)
+      throw new Error(`SELECT 1 answered ${query.status}: ${(await query.text()).slice(0, 200)}`);
   },
   url: (context) => `http://${USER}:${context.stack.secrets.clickhousePassword}@127.0.0.1:${context.port()}`,
-  access: (context) => ({ url: `http://127.0.0.1:${context.port()}`, credentials: `${USER} / (see .batchsender/${context.stack.name}/secrets.json)` }),
+  access: (context) => ({
+    url: `http://127.0.0.1:${context.port()}`,
+    credentials: `${USER} / (see .batchsender/${context.stack.name}/secrets.json)`,
+  }),
   explain(lines) {
     const text = lines.join('\n');
-    if (/No space left on device/.test(text)) return { why: 'the disk is full', fix: 'Free some space, or set BATCHSENDER_STATE_DIR.' };
-    if (/EADDRINUSE/.test(text)) return { why: 'its port was taken at the last moment', fix: 'Run: batchsender up' };
+    if (/No space left on device/.test(text))
+      return { why: 'the disk is full', fix: 'Free some space, or set BATCHSENDER_STATE_DIR.' };
+    if (/EADDRINUSE/.test(text))
+      return { why: 'its port was taken at the last moment', fix: 'Run: batchsender up' };
     return null;
   },
 };

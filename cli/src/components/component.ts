@@ -1,6 +1,14 @@
 import type { Stack } from '../stack/stack.ts';
 
-export type ComponentName = 'postgres' | 'nats' | 'clickhouse' | 'dragonfly' | 'prometheus' | 'grafana' | 'worker' | 'web';
+export type ComponentName =
+  | 'postgres'
+  | 'nats'
+  | 'clickhouse'
+  | 'dragonfly'
+  | 'prometheus'
+  | 'grafana'
+  | 'worker'
+  | 'web';
 export type ComponentKind = 'engine' | 'monitoring' | 'service';
 
 /** What a component may know when it decides how it runs. */
@@ -63,4 +71,3 @@ export interface Component {
 export async function fetchLocal(url: string, init: RequestInit = {}, timeoutMs = 2000): Promise<Response> {
   return fetch(url, { ...init, signal: AbortSignal.timeout(timeoutMs) });
 }
-

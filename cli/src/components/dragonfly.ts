@@ -15,7 +15,9 @@ export const dragonfly: Component = {
   readyWithinMs: 15_000,
   locate(env) {
     const found = findProgram(PROGRAMS, env);
-    return found ? { present: true, how: found.path } : { present: false, why: `${PROGRAMS.join(', ')} not found: rate limits are held in the process` };
+    return found
+      ? { present: true, how: found.path }
+      : { present: false, why: `${PROGRAMS.join(', ')} not found: rate limits are held in the process` };
   },
   async prepare(context) {
     mkdirSync(context.stack.data('dragonfly'), { recursive: true });
@@ -25,8 +27,34 @@ export const dragonfly: Component = {
     const data = context.stack.data('dragonfly');
     const args =
       found.name === 'dragonfly'
-        ? ['--bind', '127.0.0.1', '--port', String(context.port()), '--dir', data, '--maxmemory', MAX_MEMORY, '--proactor_threads', '1']
-        : ['--bind', '127.0.0.1', '--port', String(context.port()), '--dir', data, '--maxmemory', MAX_MEMORY, '--save', '', '--appendonly', 'no', '--daemonize', 'no'];
+        ? [
+            '--bind',
+            '127.0.0.1',
+            '--port',
+            String(context.port()),
+            '--dir',
+            data,
+            '--maxmemory',
+            MAX_MEMORY,
+            '--proactor_threads',
+            '1',
+          ]
+        : [
+            '--bind',
+            '127.0.0.1',
+            '--port',
+            String(context.port()),
+            '--dir',
+            data,
+            '--maxmemory',
+            MAX_MEMORY,
+            '--save',
+            '',
+            '--appendonly',
+            'no',
+            '--daemonize',
+            'no',
+          ];
     return { program: found.path, args, env: { PATH: context.env.PATH ?? '' }, cwd: context.stack.dir };
   },
   probe: (context) => ping(context.port()),
@@ -37,13 +65,17 @@ export const dragonfly: Component = {
 /** RESP PING; a server that is loading its data answers LOADING. */
 function ping(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ host: '127.0.0.1', port, timeout: 2000 }, () => socket.write('PING\r\n'));
+    const socket = createConnection({ host: '127.0.0.1', port, timeout: 2000 }, () =>
+      socket.write('PING\r\n'),
+    );
     const end = (error?: Error) => {
       socket.destroy();
       if (error) reject(error);
       else resolve();
     };
-    socket.once('data', (data) => end(data.toString().startsWith('+PONG') ? undefined : new Error(data.toString().trim().slice(0, 80))));
+    socket.once('data', (data) =>
+      end(data.toString().startsWith('+PONG') ? undefined : new Error(data.toString().trim().slice(0, 80))),
+    );
     socket.once('timeout', () => end(new Error('no PONG within 2 s')));
     socket.once('error', end);
   });

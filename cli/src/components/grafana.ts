@@ -12,7 +12,9 @@ export const grafana: Component = {
   readyWithinMs: 60_000,
   locate(env) {
     const found = findProgram(['grafana', 'grafana-server'], env);
-    return found ? { present: true, how: found.path } : { present: false, why: 'grafana not found: no dashboards; the web dashboard has a System page' };
+    return found
+      ? { present: true, how: found.path }
+      : { present: false, why: 'grafana not found: no dashboards; the web dashboard has a System page' };
   },
   async prepare(context) {
     mkdirSync(context.stack.data('grafana'), { recursive: true });

@@ -3,7 +3,12 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
 import { CliError, EXIT } from '../cli-error.ts';
-import { giveTo, ownedFolder, reachablePrograms, unprivilegedUser } from '../runtimes/embedded/unprivileged.ts';
+import {
+  giveTo,
+  ownedFolder,
+  reachablePrograms,
+  unprivilegedUser,
+} from '../runtimes/embedded/unprivileged.ts';
 import type { Component, ComponentContext } from './component.ts';
 import { installedPackage } from './programs.ts';
 
@@ -38,14 +43,18 @@ export const postgres: Component = {
   stop: { signal: 'SIGINT', timeoutMs: 20_000 },
   locate: () => {
     const found = programsPackage();
-    return found ? { present: true, how: `PostgreSQL ${found.version}, embedded` } : { present: false, why: `no embedded PostgreSQL for ${process.platform}-${process.arch}` };
+    return found
+      ? { present: true, how: `PostgreSQL ${found.version}, embedded` }
+      : { present: false, why: `no embedded PostgreSQL for ${process.platform}-${process.arch}` };
   },
   prepare: initialise,
   launch(context) {
     const user = unprivilegedUser();
     const { programs } = where();
     const data = dataFolder(context);
-    const settings = Object.entries({ ...SETTINGS, port: String(context.port()) }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const settings = Object.entries({ ...SETTINGS, port: String(context.port()) }).flatMap(
+      ([name, value]) => ['-c', `${name}=${value}`],
+    );
     return {
       program: join(programs, 'bin', 'postgres'),
       args: ['-D', data, ...settings],
@@ -60,14 +69,25 @@ export const postgres: Component = {
       if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
     });
   },
-  url: (context) => `postgres://${USER}:${context.stack.secrets.postgresPassword}@127.0.0.1:${context.port()}/${DATABASE}`,
-  access: (context) => ({ url: `postgres://127.0.0.1:${context.port()}/${DATABASE}`, credentials: `${USER} / (see .batchsender/${context.stack.name}/secrets.json)` }),
+  url: (context) =>
+    `postgres://${USER}:${context.stack.secrets.postgresPassword}@127.0.0.1:${context.port()}/${DATABASE}`,
+  access: (context) => ({
+    url: `postgres://127.0.0.1:${context.port()}/${DATABASE}`,
+    credentials: `${USER} / (see .batchsender/${context.stack.name}/secrets.json)`,
+  }),
   explain(lines) {
     const text = lines.join('\n');
-    if (/No space left on device/.test(text)) return { why: 'the disk is full', fix: 'Free some space, or set BATCHSENDER_STATE_DIR.' };
-    if (/incompatible with server|initialized by PostgreSQL version/.test(text)) return { why: 'the data belongs to another PostgreSQL version', fix: 'Use the version that wrote it, or start anew with: batchsender down --volumes' };
-    if (/Address already in use/.test(text)) return { why: 'its port was taken at the last moment', fix: 'Run: batchsender up' };
-    if (/could not create shared memory|could not resize shared memory/.test(text)) return { why: 'there is not enough shared memory', fix: 'Give the machine or container more memory.' };
+    if (/No space left on device/.test(text))
+      return { why: 'the disk is full', fix: 'Free some space, or set BATCHSENDER_STATE_DIR.' };
+    if (/incompatible with server|initialized by PostgreSQL version/.test(text))
+      return {
+        why: 'the data belongs to another PostgreSQL version',
+        fix: 'Use the version that wrote it, or start anew with: batchsender down --volumes',
+      };
+    if (/Address already in use/.test(text))
+      return { why: 'its port was taken at the last moment', fix: 'Run: batchsender up' };
+    if (/could not create shared memory|could not resize shared memory/.test(text))
+      return { why: 'there is not enough shared memory', fix: 'Give the machine or container more memory.' };
     return null;
   },
   outsideData: (stack) => {
@@ -92,7 +112,10 @@ function where(): { programs: string } {
 function linkLibraries(folder: string): void {
   const list = join(folder, 'pg-symlinks.json');
   if (!existsSync(list)) return;
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as {
+    source: string;
+    target: string;
+  }[]) {
     const link = join(dirname(folder), target);
     if (!existsSync(link)) symlinkSync(source.split('/').at(-1)!, link);
   }
@@ -113,12 +136,28 @@ async function initialise(context: ComponentContext): Promise<void> {
     mkdirSync(dirname(data), { recursive: true });
     writeFileSync(passwordFile, context.stack.secrets.postgresPassword, { mode: 0o644 });
     const { programs } = where();
-    await execa(join(programs, 'bin', 'initdb'), ['-D', data, '-U', USER, '-E', 'UTF8', '--locale=C', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--no-sync', '--no-instructions'], {
-      env: programEnv(programs),
-      extendEnv: false,
-      cwd: data,
-      ...(user ? { uid: user.uid, gid: user.gid } : {}),
-    });
+    await execa(
+      join(programs, 'bin', 'initdb'),
+      [
+        '-D',
+        data,
+        '-U',
+        USER,
+        '-E',
+        'UTF8',
+        '--locale=C',
+        '--auth=scram-sha-256',
+        `--pwfile=${passwordFile}`,
+        '--no-sync',
+        '--no-instructions',
+      ],
+      {
+        env: programEnv(programs),
+        extendEnv: false,
+        cwd: data,
+        ...(user ? { uid: user.uid, gid: user.gid } : {}),
+      },
+    );
   } catch (error) {
     rmSync(data, { recursive: true, force: true });
     throw initFailure(error as Error & { stderr?: string }, data);
@@ -130,28 +169,65 @@ async function initialise(context: ComponentContext): Promise<void> {
 function checkMajor(versionFile: string, data: string): void {
   const major = readFileSync(versionFile, 'utf8').trim();
   if (major === MAJOR) return;
-  throw new CliError('postgres_other_major', EXIT.dataMismatch, `${data} was written by PostgreSQL ${major}; this stack runs ${MAJOR}.`, {
-    fix: 'Dump it with its own version and restore it here, move it away, or remove it with: batchsender down --volumes',
-  });
+  throw new CliError(
+    'postgres_other_major',
+    EXIT.dataMismatch,
+    `${data} was written by PostgreSQL ${major}; this stack runs ${MAJOR}.`,
+    {
+      fix: 'Dump it with its own version and restore it here, move it away, or remove it with: batchsender down --volumes',
+    },
+  );
 }
 
 function initFailure(error: Error & { stderr?: string; code?: string }, data: string): CliError {
   const text = error.stderr ?? error.message;
   if (/No space left on device/.test(text) || error.code === 'ENOSPC') {
-    return new CliError('disk_full', EXIT.diskFull, `The disk is full: PostgreSQL could not create its data in ${data}.`, { fix: 'Free some space, or set BATCHSENDER_STATE_DIR.' });
+    return new CliError(
+      'disk_full',
+      EXIT.diskFull,
+      `The disk is full: PostgreSQL could not create its data in ${data}.`,
+      { fix: 'Free some space, or set BATCHSENDER_STATE_DIR.' },
+    );
   }
   if (/Permission denied|EACCES|EPERM|EROFS/.test(text)) {
-    return new CliError('data_not_writable', EXIT.stateNotWritable, `PostgreSQL's data folder ${data} cannot be written.`, { fix: 'Make it writable, or set BATCHSENDER_STATE_DIR.', evidence: text.split('\n').slice(-5) });
+    return new CliError(
+      'data_not_writable',
+      EXIT.stateNotWritable,
+      `PostgreSQL's data folder ${data} cannot be written.`,
+      { fix: 'Make it writable, or set BATCHSENDER_STATE_DIR.', evidence: text.split('\n').slice(-5) },
+    );
   }
-  return new CliError('postgres_init_failed', EXIT.serviceUnavailable, 'PostgreSQL could not create its data.', { evidence: text.split('\n').slice(-10), fix: 'The last lines say why. Run: batchsender doctor' });
+  return new CliError(
+    'postgres_init_failed',
+    EXIT.serviceUnavailable,
+    'PostgreSQL could not create its data.',
+    { evidence: text.split('\n').slice(-10), fix: 'The last lines say why. Run: batchsender doctor' },
+  );
 }
 
 function programEnv(programs: string): Record<string, string> {
-  return { LD_LIBRARY_PATH: join(programs, 'lib'), LANG: 'C', LC_ALL: 'C', PATH: process.env.PATH ?? '', TZ: 'UTC' };
+  return {
+    LD_LIBRARY_PATH: join(programs, 'lib'),
+    LANG: 'C',
+    LC_ALL: 'C',
+    PATH: process.env.PATH ?? '',
+    TZ: 'UTC',
+  };
 }
 
-async function withClient(context: ComponentContext, database: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  const client = new pg.Client({ host: '127.0.0.1', port: context.port(), user: USER, password: context.stack.secrets.postgresPassword, database, connectionTimeoutMillis: 2000 });
+async function withClient(
+  context: ComponentContext,
+  database: string,
+  work: (client: pg.Client) => Promise<void>,
+): Promise<void> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: context.port(),
+    user: USER,
+    password: context.stack.secrets.postgresPassword,
+    database,
+    connectionTimeoutMillis: 2000,
+  });
   client.on('error', () => {});
   try {
     await client.connect();

@@ -2,7 +2,8 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { delimiter, dirname, join } from 'node:path';
 
 /** Places that a user's PATH often lacks. */
-const MORE_FOLDERS = process.platform === 'win32' ? [] : ['/usr/local/sbin', '/usr/sbin', '/opt/homebrew/bin', '/usr/local/bin'];
+const MORE_FOLDERS =
+  process.platform === 'win32' ? [] : ['/usr/local/sbin', '/usr/sbin', '/opt/homebrew/bin', '/usr/local/bin'];
 
 /** The first of the programs that is installed, with its path. */
 export function findProgram(names: string[], env: NodeJS.ProcessEnv): { name: string; path: string } | null {
@@ -33,7 +34,11 @@ export function installedPackage(name: string): { folder: string; version: strin
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     const candidate = join(folder, 'node_modules', name);
     const file = join(candidate, 'package.json');
-    if (existsSync(file)) return { folder: candidate, version: (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version };
+    if (existsSync(file))
+      return {
+        folder: candidate,
+        version: (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version,
+      };
     if (folder === dirname(folder)) return null;
   }
 }

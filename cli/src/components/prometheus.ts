@@ -13,7 +13,9 @@ export const prometheus: Component = {
   readyWithinMs: 30_000,
   locate(env) {
     const found = findProgram(['prometheus'], env);
-    return found ? { present: true, how: found.path } : { present: false, why: 'prometheus not found: no history; the live numbers are at /api/metrics' };
+    return found
+      ? { present: true, how: found.path }
+      : { present: false, why: 'prometheus not found: no history; the live numbers are at /api/metrics' };
   },
   async prepare(context) {
     mkdirSync(context.stack.data('prometheus'), { recursive: true });
@@ -51,7 +53,11 @@ function configuration(context: ComponentContext): object {
   return {
     global: { scrape_interval: SCRAPE_INTERVAL, evaluation_interval: SCRAPE_INTERVAL },
     scrape_configs: [
-      { job_name: 'worker', metrics_path: '/api/metrics', static_configs: [{ targets: target(context.urlOf('worker')) }] },
+      {
+        job_name: 'worker',
+        metrics_path: '/api/metrics',
+        static_configs: [{ targets: target(context.urlOf('worker')) }],
+      },
       { job_name: 'prometheus', static_configs: [{ targets: [`127.0.0.1:${context.port()}`] }] },
     ],
   };

@@ -28,5 +28,8 @@ export const web: Component = {
   },
   probe: (context) => probeHealth(context, `http://127.0.0.1:${context.port()}/health`),
   url: (context) => `http://127.0.0.1:${context.port()}`,
-  access: (context) => ({ url: `http://127.0.0.1:${context.port()}`, credentials: 'test@example.com / test123' }),
+  access: (context) => ({
+    url: `http://127.0.0.1:${context.port()}`,
+    credentials: 'test@example.com / test123',
+  }),
 };

@@ -22,10 +22,14 @@ export const worker: Component = {
   },
   probe: (context) => probeHealth(context, `http://127.0.0.1:${context.port()}/health/ready`),
   url: (context) => `http://127.0.0.1:${context.port()}`,
-  access: (context) => ({ url: `http://127.0.0.1:${context.port()}/api/docs`, credentials: 'API key test-api-key' }),
+  access: (context) => ({
+    url: `http://127.0.0.1:${context.port()}/api/docs`,
+    credentials: 'API key test-api-key',
+  }),
   explain(lines) {
     const text = lines.join('\n');
-    if (/EADDRINUSE/.test(text)) return { why: 'its port was taken at the last moment', fix: 'Run: batchsender up' };
+    if (/EADDRINUSE/.test(text))
+      return { why: 'its port was taken at the last moment', fix: 'Run: batchsender up' };
     const error = /"error":\{[^}]*"message":"([^"]+)"/.exec(text)?.[1];
     return error ? { why: error, fix: 'See: batchsender logs worker' } : null;
   },
@@ -34,13 +38,23 @@ export const worker: Component = {
 /** Environment of the worker's program, for `serve` and for migrate and seed alike. */
 export function workerEnv(context: ComponentContext): Record<string, string> {
   const { env } = context;
-  const passed = Object.fromEntries(['NODE_ENV', 'LOG_LEVEL', 'LEASE_MS', 'NODE_OPTIONS', 'ROLES'].flatMap((name) => (env[name] ? [[name, env[name] as string]] : [])));
-  const optional = { CLICKHOUSE_URL: context.urlOf('clickhouse'), NATS_URL: context.urlOf('nats'), REDIS_URL: context.urlOf('dragonfly') };
+  const passed = Object.fromEntries(
+    ['NODE_ENV', 'LOG_LEVEL', 'LEASE_MS', 'NODE_OPTIONS', 'ROLES'].flatMap((name) =>
+      env[name] ? [[name, env[name] as string]] : [],
+    ),
+  );
+  const optional = {
+    CLICKHOUSE_URL: context.urlOf('clickhouse'),
+    NATS_URL: context.urlOf('nats'),
+    REDIS_URL: context.urlOf('dragonfly'),
+  };
   return {
     PATH: env.PATH ?? '',
     ...passed,
     DATABASE_URL: context.urlOf('postgres')!,
-    ...Object.fromEntries(Object.entries(optional).filter((entry): entry is [string, string] => entry[1] !== null)),
+    ...Object.fromEntries(
+      Object.entries(optional).filter((entry): entry is [string, string] => entry[1] !== null),
+    ),
     HOST: context.host,
     PORT: String(context.port()),
     SECRET_KEY: context.stack.secrets.secretKey,
@@ -54,5 +68,6 @@ export async function probeHealth(context: ComponentContext, readyUrl: string): 
   const { stackId } = (await health.json()) as { stackId?: string };
   if (stackId !== context.stack.id) throw new Error(`another program answers on ${new URL(readyUrl).host}`);
   const ready = await fetchLocal(readyUrl, {}, 5000);
-  if (!ready.ok) throw new Error(`/health/ready answered ${ready.status}: ${(await ready.text()).slice(0, 300)}`);
+  if (!ready.ok)
+    throw new Error(`/health/ready answered ${ready.status}: ${(await ready.text()).slice(0, 300)}`);
 }

@@ -12,7 +12,12 @@ export interface OutputOptions {
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const SPINNER_MS = 100;
-const MARKS = { done: kleur.green('✔'), unchanged: kleur.green('✔'), skipped: kleur.dim('○'), failed: kleur.red('✘') };
+const MARKS = {
+  done: kleur.green('✔'),
+  unchanged: kleur.green('✔'),
+  skipped: kleur.dim('○'),
+  failed: kleur.red('✘'),
+};
 
 /** Where everything a user reads goes out: data on stdout, progress and errors on stderr. */
 export class Output {
@@ -28,14 +33,21 @@ export class Output {
   constructor(options: OutputOptions) {
     this.json = options.json;
     this.quiet = options.quiet;
-    this.interactive = !options.json && process.stderr.isTTY === true && process.stdout.isTTY === true && !process.env.CI;
+    this.interactive =
+      !options.json && process.stderr.isTTY === true && process.stdout.isTTY === true && !process.env.CI;
     if (process.env.NO_COLOR !== undefined || process.stderr.isTTY !== true) kleur.enabled = false;
   }
 
   /** A result: the object with --json, else its text. */
   result(value: object, text: string): void {
     this.settle();
-    process.stdout.write(this.json ? `${JSON.stringify({ schema: SCHEMA_VERSION, ...value })}\n` : text === '' ? '' : `${text}\n`);
+    process.stdout.write(
+      this.json
+        ? `${JSON.stringify({ schema: SCHEMA_VERSION, ...value })}\n`
+        : text === ''
+          ? ''
+          : `${text}\n`,
+    );
   }
 
   /** A line of progress; with --json an event on stdout. */
@@ -45,7 +57,10 @@ export class Output {
   }
 
   task(event: TaskEvent): void {
-    if (this.json) return this.event(event, null);
+    if (this.json) {
+      this.event(event, null);
+      return;
+    }
     if (this.quiet) return;
     if (event.status === 'started') {
       this.running.set(event.id, event.title);
@@ -54,14 +69,24 @@ export class Output {
     }
     this.running.delete(event.id);
     const time = event.ms >= 100 ? kleur.dim(` ${(event.ms / 1000).toFixed(1)} s`) : '';
-    this.line(`${MARKS[event.status]} ${event.title.padEnd(TITLE_WIDTH)} ${event.status === 'failed' ? event.detail : kleur.dim(event.detail)}${time}`);
+    this.line(
+      `${MARKS[event.status]} ${event.title.padEnd(TITLE_WIDTH)} ${event.status === 'failed' ? event.detail : kleur.dim(event.detail)}${time}`,
+    );
   }
 
   /** The error for people on stderr, or as an object on stdout, and the exit code that goes with it. */
   failure(error: unknown): number {
     this.settle();
-    const known = error instanceof CliError ? error : new CliError('internal', EXIT.failed, (error as Error)?.message ?? String(error), { evidence: process.env.DEBUG ? [(error as Error).stack ?? ''] : [] });
-    if (this.json) process.stdout.write(`${JSON.stringify({ schema: SCHEMA_VERSION, type: 'error', error: known.toJSON() })}\n`);
+    const known =
+      error instanceof CliError
+        ? error
+        : new CliError('internal', EXIT.failed, (error as Error)?.message ?? String(error), {
+            evidence: process.env.DEBUG ? [(error as Error).stack ?? ''] : [],
+          });
+    if (this.json)
+      process.stdout.write(
+        `${JSON.stringify({ schema: SCHEMA_VERSION, type: 'error', error: known.toJSON() })}\n`,
+      );
     else process.stderr.write(errorText(known));
     return known.exitCode;
   }
@@ -94,7 +119,9 @@ export class Output {
     if (!this.interactive || this.running.size === 0) return;
     const width = (process.stderr.columns ?? 80) - 3;
     const text = [...this.running.values()].join(', ');
-    process.stderr.write(`${kleur.cyan(SPINNER[this.frame % SPINNER.length]!)} ${text.length > width ? `${text.slice(0, width - 1)}…` : text}\n`);
+    process.stderr.write(
+      `${kleur.cyan(SPINNER[this.frame % SPINNER.length]!)} ${text.length > width ? `${text.slice(0, width - 1)}…` : text}\n`,
+    );
     this.drawn = 1;
   }
 
@@ -115,7 +142,8 @@ const TITLE_WIDTH = 12;
 
 function errorText(error: CliError): string {
   const lines = [`${kleur.red().bold('error')} ${kleur.bold(error.id)}: ${error.message}`];
-  if (error.evidence.length) lines.push(...error.evidence.filter(Boolean).map((line) => kleur.dim(`  │ ${line}`)));
+  if (error.evidence.length)
+    lines.push(...error.evidence.filter(Boolean).map((line) => kleur.dim(`  │ ${line}`)));
   if (error.fix) lines.push(`  ${kleur.cyan('fix')}: ${error.fix}`);
   return `${lines.join('\n')}\n`;
 }

@@ -19,6 +19,7 @@ export async function withLock<T>(stack: Stack, command: string, work: () => Pro
   const file = join(stack.dir, 'lock');
   const release = await acquire(file, command);
   try {
+    stack.reload();
     return await work();
   } finally {
     release();
@@ -35,9 +36,14 @@ async function acquire(file: string, command: string): Promise<() => void> {
       continue;
     }
     if (Date.now() > deadline) {
-      throw new CliError('stack_locked', EXIT.stackLocked, `"${owner.command}" (PID ${owner.process.pid}, since ${owner.process.startedAt}) is still working on this stack.`, {
-        fix: 'Wait for it, or end that process and try again.',
-      });
+      throw new CliError(
+        'stack_locked',
+        EXIT.stackLocked,
+        `"${owner.command}" (PID ${owner.process.pid}, since ${owner.process.startedAt}) is still working on this stack.`,
+        {
+          fix: 'Wait for it, or end that process and try again.',
+        },
+      );
     }
     await sleep(POLL_MS);
   }

@@ -25,7 +25,11 @@ function ownerByProc(port: number): PortOwner | null {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     if (holds(pid, inodes)) {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      return { pid: Number(pid), name: readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), command: command.slice(0, MAX_COMMAND_CHARS) || null };
+      return {
+        pid: Number(pid),
+        name: readFileSync(`/proc/${pid}/comm`, 'utf8').trim(),
+        command: command.slice(0, MAX_COMMAND_CHARS) || null,
+      };
     }
   }
   return null;
@@ -56,7 +60,11 @@ function holds(pid: string, inodes: Set<string>): boolean {
 }
 
 function ownerByLsof(port: number): PortOwner | null {
-  const output = execFileSync('lsof', ['-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-Fpc'], { encoding: 'utf8', timeout: 3000, stdio: ['ignore', 'pipe', 'ignore'] });
+  const output = execFileSync('lsof', ['-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-Fpc'], {
+    encoding: 'utf8',
+    timeout: 3000,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const pid = /^p(\d+)$/m.exec(output)?.[1];
   return pid ? { pid: Number(pid), name: /^c(.+)$/m.exec(output)?.[1] ?? 'unknown', command: null } : null;
 }

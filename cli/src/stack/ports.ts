@@ -1,7 +1,7 @@
 import { createConnection, createServer } from 'node:net';
 import { CliError, EXIT } from '../cli-error.ts';
 import type { Component } from '../components/component.ts';
-import { type PortOwner, ownerOf } from './port-owner.ts';
+import { ownerOf, type PortOwner } from './port-owner.ts';
 import type { Stack } from './stack.ts';
 
 /** A port that was taken, by whom, and what is used instead. */
@@ -28,7 +28,11 @@ export function portKey(component: Component, name: string): string {
  * @param fixed ports the user asked for; these are not replaced
  * @throws CliError `port_taken` for a fixed port
  */
-export async function assignPorts(stack: Stack, components: Component[], fixed: Record<string, number>): Promise<PortSubstitution[]> {
+export async function assignPorts(
+  stack: Stack,
+  components: Component[],
+  fixed: Record<string, number>,
+): Promise<PortSubstitution[]> {
   const substitutions: PortSubstitution[] = [];
   const used = new Set(Object.values(stack.state.ports));
   for (const component of components) {
@@ -50,9 +54,16 @@ export async function assignPorts(stack: Stack, components: Component[], fixed: 
 }
 
 function portTaken(key: string, port: number, owner: PortOwner | null): CliError {
-  return new CliError('port_taken', EXIT.portTaken, `Port ${port} for ${key} is taken${owner ? ` by ${describeOwner(owner)}` : ''}.`, {
-    fix: owner?.pid ? `Stop it (kill ${owner.pid}), choose another with --port ${key}=N, or leave --port out to get a free one.` : `Choose another with --port ${key}=N, or leave --port out to get a free one.`,
-  });
+  return new CliError(
+    'port_taken',
+    EXIT.portTaken,
+    `Port ${port} for ${key} is taken${owner ? ` by ${describeOwner(owner)}` : ''}.`,
+    {
+      fix: owner?.pid
+        ? `Stop it (kill ${owner.pid}), choose another with --port ${key}=N, or leave --port out to get a free one.`
+        : `Choose another with --port ${key}=N, or leave --port out to get a free one.`,
+    },
+  );
 }
 
 export function describeOwner(owner: PortOwner): string {
@@ -70,7 +81,8 @@ async function canBind(port: number, host: string): Promise<boolean> {
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'));
     server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(null)));
   });
-  if (result === 'EAFNOSUPPORT' || result === 'EADDRNOTAVAIL') return host === '::' ? canBind(port, '0.0.0.0') : false;
+  if (result === 'EAFNOSUPPORT' || result === 'EADDRNOTAVAIL')
+    return host === '::' ? canBind(port, '0.0.0.0') : false;
   return result === null;
 }
 
@@ -89,6 +101,9 @@ function answers(port: number): Promise<boolean> {
 
 async function freePort(used: Set<number>): Promise<number> {
   const start = FIRST_FREE_PORT + Math.floor(Math.random() * 8000);
-  for (let port = start; port < LAST_FREE_PORT; port++) if (!used.has(port) && (await isFree(port))) return port;
-  throw new CliError('no_free_port', EXIT.portTaken, `No free port between ${start} and ${LAST_FREE_PORT}.`, { fix: 'Name one with --port COMPONENT=N.' });
+  for (let port = start; port < LAST_FREE_PORT; port++)
+    if (!used.has(port) && (await isFree(port))) return port;
+  throw new CliError('no_free_port', EXIT.portTaken, `No free port between ${start} and ${LAST_FREE_PORT}.`, {
+    fix: 'Name one with --port COMPONENT=N.',
+  });
 }

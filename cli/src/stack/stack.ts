@@ -1,5 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CliError, EXIT } from '../cli-error.ts';
 
@@ -15,6 +24,15 @@ export interface ProcessRecord {
   log: string;
 }
 
+/** Which components take part, and where. */
+export interface Selection {
+  only?: string[];
+  without?: string[];
+  /** URLs of engines that run elsewhere. */
+  external: Record<string, string>;
+  host: string;
+}
+
 export interface StackState {
   version: 1;
   id: string;
@@ -25,6 +43,8 @@ export interface StackState {
   ports: Record<string, number>;
   /** Written before a process is started (pid 0) and after. */
   processes: Record<string, ProcessRecord>;
+  /** What the last `up` was told to run, so that every later command means the same stack. */
+  selection: Selection;
   /** Fingerprint of the migrations that have been applied, and whether the seed ran. */
   migrated: string | null;
   seeded: boolean;
@@ -59,11 +79,27 @@ export class Stack {
   /** @throws CliError `stack_name_invalid`, `state_not_writable`, `state_damaged` */
   static open(name = 'default'): Stack {
     if (!STACK_NAME.test(name)) {
-      throw new CliError('stack_name_invalid', EXIT.usage, `"${name}" cannot be the name of a stack.`, { fix: 'Use lower-case letters, digits and "-", at most 31.' });
+      throw new CliError('stack_name_invalid', EXIT.usage, `"${name}" cannot be the name of a stack.`, {
+        fix: 'Use lower-case letters, digits and "-", at most 31.',
+      });
     }
     const dir = join(process.env.BATCHSENDER_STATE_DIR ?? join(checkoutRoot(), '.batchsender'), name);
-    const id = createHash('sha256').update(`${checkoutRoot()}\0${dirname(dir)}\0${name}`).digest('hex').slice(0, 12);
-    const fresh: StackState = { version: 1, id, name, checkout: checkoutRoot(), createdAt: new Date().toISOString(), ports: {}, processes: {}, migrated: null, seeded: false };
+    const id = createHash('sha256')
+      .update(`${checkoutRoot()}\0${dirname(dir)}\0${name}`)
+      .digest('hex')
+      .slice(0, 12);
+    const fresh: StackState = {
+      version: 1,
+      id,
+      name,
+      checkout: checkoutRoot(),
+      createdAt: new Date().toISOString(),
+      ports: {},
+      processes: {},
+      selection: { external: {}, host: '127.0.0.1' },
+      migrated: null,
+      seeded: false,
+    };
     const state = readJson<StackState>(join(dir, 'state.json')) ?? fresh;
     const secrets = readJson<StackSecrets>(join(dir, 'secrets.json')) ?? {
       postgresPassword: randomBytes(16).toString('hex'),
@@ -103,10 +139,20 @@ export class Stack {
     }
     const { bavail, bsize } = statfsSync(this.dir);
     if (bavail * bsize < MIN_FREE_BYTES) {
-      throw new CliError('disk_full', EXIT.diskFull, `Only ${Math.floor((bavail * bsize) / 1024 / 1024)} MiB are free where ${this.dir} is; 500 MiB are needed.`, {
-        fix: 'Free some space, or put the state elsewhere with BATCHSENDER_STATE_DIR.',
-      });
+      throw new CliError(
+        'disk_full',
+        EXIT.diskFull,
+        `Only ${Math.floor((bavail * bsize) / 1024 / 1024)} MiB are free where ${this.dir} is; 500 MiB are needed.`,
+        {
+          fix: 'Free some space, or put the state elsewhere with BATCHSENDER_STATE_DIR.',
+        },
+      );
     }
+  }
+
+  /** Takes over what another command wrote meanwhile; called with the lock held. */
+  reload(): void {
+    this.state = { ...this.state, ...readJson<StackState>(join(this.dir, 'state.json')) };
   }
 
   save(): void {
@@ -133,9 +179,14 @@ function readJson<T>(file: string): T | null {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EACCES') throw writeFailure(error as NodeJS.ErrnoException, file);
-    throw new CliError('state_damaged', EXIT.dataMismatch, `${file} is not readable: ${(error as Error).message}.`, {
-      fix: 'Remove it; running processes are then found by "batchsender down".',
-    });
+    throw new CliError(
+      'state_damaged',
+      EXIT.dataMismatch,
+      `${file} is not readable: ${(error as Error).message}.`,
+      {
+        fix: 'Remove it; running processes are then found by "batchsender down".',
+      },
+    );
   }
 }
 
@@ -148,10 +199,18 @@ function writeAtomically(file: string, text: string, mode: number): void {
 /** What a failed write means to the user. */
 export function writeFailure(error: NodeJS.ErrnoException, path: string): CliError {
   if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
-    return new CliError('disk_full', EXIT.diskFull, `The disk is full: ${path} could not be written.`, { fix: 'Free some space, or set BATCHSENDER_STATE_DIR.', cause: error });
+    return new CliError('disk_full', EXIT.diskFull, `The disk is full: ${path} could not be written.`, {
+      fix: 'Free some space, or set BATCHSENDER_STATE_DIR.',
+      cause: error,
+    });
   }
-  return new CliError('state_not_writable', EXIT.stateNotWritable, `${path} cannot be written: ${error.message}.`, {
-    fix: `Make it writable for ${process.getuid?.() === 0 ? 'root (is the file system read-only?)' : 'your user'}, or set BATCHSENDER_STATE_DIR to a folder that is.`,
-    cause: error,
-  });
+  return new CliError(
+    'state_not_writable',
+    EXIT.stateNotWritable,
+    `${path} cannot be written: ${error.message}.`,
+    {
+      fix: `Make it writable for ${process.getuid?.() === 0 ? 'root (is the file system read-only?)' : 'your user'}, or set BATCHSENDER_STATE_DIR to a folder that is.`,
+      cause: error,
+    },
+  );
 }

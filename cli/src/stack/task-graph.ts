@@ -14,7 +14,14 @@ export interface TaskOutcome {
 
 export type TaskEvent =
   | { type: 'task'; id: string; title: string; status: 'started' }
-  | { type: 'task'; id: string; title: string; status: 'done' | 'unchanged' | 'skipped'; detail: string; ms: number }
+  | {
+      type: 'task';
+      id: string;
+      title: string;
+      status: 'done' | 'unchanged' | 'skipped';
+      detail: string;
+      ms: number;
+    }
   | { type: 'task'; id: string; title: string; status: 'failed'; detail: string; ms: number };
 
 export interface TaskTiming {
@@ -28,7 +35,11 @@ export interface TaskTiming {
  * Runs tasks in dependency order, side by side where nothing keeps them apart. The first failure stops what
  * has not begun and aborts what runs; it is thrown after everything has come to rest.
  */
-export async function runTasks(tasks: Task[], emit: (event: TaskEvent) => void, signal: AbortSignal): Promise<TaskTiming[]> {
+export async function runTasks(
+  tasks: Task[],
+  emit: (event: TaskEvent) => void,
+  signal: AbortSignal,
+): Promise<TaskTiming[]> {
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const began = performance.now();
@@ -37,7 +48,10 @@ export async function runTasks(tasks: Task[], emit: (event: TaskEvent) => void, 
   let firstError: unknown = null;
   for (const task of ordered(tasks)) {
     const needed = task.needs.map((id) => promises.get(id));
-    promises.set(task.id, Promise.all(needed).then(() => runOne(task)));
+    promises.set(
+      task.id,
+      Promise.all(needed).then(() => runOne(task)),
+    );
   }
   await Promise.allSettled(promises.values());
   if (firstError) throw firstError;
@@ -55,12 +69,26 @@ export async function runTasks(tasks: Task[], emit: (event: TaskEvent) => void, 
       emit({ type: 'task', id: task.id, title: task.title, status, detail, ms: Math.round(endMs - startMs) });
     } catch (error) {
       if (stop.aborted && (error as Error).name === 'AbortError') {
-        emit({ type: 'task', id: task.id, title: task.title, status: 'skipped', detail: 'stopped waiting', ms: 0 });
+        emit({
+          type: 'task',
+          id: task.id,
+          title: task.title,
+          status: 'skipped',
+          detail: 'stopped waiting',
+          ms: 0,
+        });
         throw error;
       }
       firstError ??= error;
       failed.abort();
-      emit({ type: 'task', id: task.id, title: task.title, status: 'failed', detail: (error as Error).message, ms: Math.round(performance.now() - began - startMs) });
+      emit({
+        type: 'task',
+        id: task.id,
+        title: task.title,
+        status: 'failed',
+        detail: (error as Error).message,
+        ms: Math.round(performance.now() - began - startMs),
+      });
       throw error;
     }
   }
@@ -91,11 +119,17 @@ export function criticalChain(tasks: Task[], timings: TaskTiming[]): TaskTiming[
   const byId = new Map(timings.map((timing) => [timing.id, timing]));
   const needs = new Map(tasks.map((task) => [task.id, task.needs]));
   const chain: TaskTiming[] = [];
-  let current = timings.reduce<TaskTiming | undefined>((last, timing) => (!last || timing.endMs > last.endMs ? timing : last), undefined);
+  let current = timings.reduce<TaskTiming | undefined>(
+    (last, timing) => (!last || timing.endMs > last.endMs ? timing : last),
+    undefined,
+  );
   while (current) {
     chain.unshift(current);
     const before: TaskTiming[] = (needs.get(current.id) ?? []).flatMap((id) => byId.get(id) ?? []);
-    current = before.reduce<TaskTiming | undefined>((last, timing) => (!last || timing.endMs > last.endMs ? timing : last), undefined);
+    current = before.reduce<TaskTiming | undefined>(
+      (last, timing) => (!last || timing.endMs > last.endMs ? timing : last),
+      undefined,
+    );
   }
   return chain;
 }

@@ -10,7 +10,8 @@ export interface ServerOptions {
 }
 
 const SECURITY_HEADERS = {
-  'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+  'content-security-policy':
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'same-origin',
 };
@@ -21,7 +22,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   app.addHook('onSend', async (request, reply) => {
     if (!request.url.startsWith('/api/')) reply.headers(SECURITY_HEADERS);
   });
-  app.get('/health', async () => ({ status: 'ok', service: 'web', version: options.version, stackId: options.stackId }));
+  app.get('/health', async () => ({
+    status: 'ok',
+    service: 'web',
+    version: options.version,
+    stackId: options.stackId,
+  }));
   await app.register(proxy, {
     upstream: options.workerUrl,
     prefix: '/api',
@@ -29,14 +35,22 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     proxyPayloads: true,
     replyOptions: {
       onError: (reply) => {
-        reply.code(502).send({ error: { code: 'worker_unreachable', message: 'The worker does not answer.', fix: 'batchsender status' } });
+        reply.code(502).send({
+          error: {
+            code: 'worker_unreachable',
+            message: 'The worker does not answer.',
+            fix: 'batchsender status',
+          },
+        });
       },
     },
   });
   await app.register(files, { root: options.staticDir });
   // Paths of the single-page app.
   app.setNotFoundHandler((request, reply) =>
-    request.method === 'GET' && !request.url.includes('.') ? reply.sendFile('index.html') : reply.code(404).send({ error: { code: 'route_not_found', message: 'Not found.' } }),
+    request.method === 'GET' && !request.url.includes('.')
+      ? reply.sendFile('index.html')
+      : reply.code(404).send({ error: { code: 'route_not_found', message: 'Not found.' } }),
   );
   return app;
 }

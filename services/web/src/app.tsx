@@ -7,10 +7,21 @@ import { LoginPage } from './pages/login-page.tsx';
 /** The login, or what is behind it. */
 export function App() {
   const session = useQuery({ queryKey: ['session'], queryFn: getSession });
-  if (session.isPending) return <Centered><Loader aria-label="Loading" /></Centered>;
+  if (session.isPending)
+    return (
+      <Centered>
+        <Loader aria-label="Loading" />
+      </Centered>
+    );
   if (session.data) return <BatchesPage user={session.data.name} />;
   if (session.error instanceof ApiError && session.error.status === 401) return <LoginPage />;
-  return <Centered><Alert color="red" title="The dashboard cannot reach the worker">{session.error?.message}</Alert></Centered>;
+  return (
+    <Centered>
+      <Alert color="red" title="The dashboard cannot reach the worker">
+        {session.error?.message}
+      </Alert>
+    </Centered>
+  );
 }
 
 function Centered({ children }: { children: React.ReactNode }) {

@@ -12,8 +12,16 @@ export interface Child {
 const START_MS = 30_000;
 
 /** Starts a program and waits for its first JSON line that has `key`. */
-export async function startChild(program: string, args: string[], env: Record<string, string>, key: string): Promise<Child> {
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
+export async function startChild(
+  program: string,
+  args: string[],
+  env: Record<string, string>,
+  key: string,
+): Promise<Child> {
+  const child = spawn(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const first = await new Promise<Record<string, unknown>>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`${program} ${args[0]} did not start`)), START_MS);
     child.once('exit', (code) => reject(new Error(`${program} ${args[0]} ended with ${code}`)));
@@ -51,7 +59,10 @@ export function usage(pid: number): { cpuSeconds: number; peakRssMb: number } {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const ticks = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
     const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticks, peakRssMb: Math.round(Number(peak ?? 0) / 1024) };
+    return {
+      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticks,
+      peakRssMb: Math.round(Number(peak ?? 0) / 1024),
+    };
   } catch {
     return { cpuSeconds: 0, peakRssMb: 0 };
   }

@@ -23,4 +23,6 @@ const server = createServer((request, response) => {
     response.end('{}');
   });
 });
-server.listen(0, '127.0.0.1', () => process.stdout.write(`${JSON.stringify({ port: (server.address() as { port: number }).port })}\n`));
+server.listen(0, '127.0.0.1', () =>
+  process.stdout.write(`${JSON.stringify({ port: (server.address() as { port: number }).port })}\n`),
+);

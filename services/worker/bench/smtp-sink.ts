@@ -10,4 +10,6 @@ const server = new SMTPServer({
     stream.on('end', () => callback(null));
   },
 });
-const listener = server.listen(0, '127.0.0.1', () => process.stdout.write(`${JSON.stringify({ port: (listener.address() as { port: number }).port })}\n`));
+const listener = server.listen(0, '127.0.0.1', () =>
+  process.stdout.write(`${JSON.stringify({ port: (listener.address() as { port: number }).port })}\n`),
+);

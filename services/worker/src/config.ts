@@ -3,7 +3,6 @@ import { hostname } from 'node:os';
 import { z } from 'zod';
 
 export const ROLES = ['api', 'planner', 'sender', 'tracker'] as const;
-export type Role = (typeof ROLES)[number];
 
 const url = (protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
@@ -13,7 +12,9 @@ const url = (protocols: string[]) =>
 /** Everything the worker can be told, by environment variable. Also printed by `worker config --help`. */
 const Environment = z.object({
   DATABASE_URL: url(['postgres:', 'postgresql:']).describe('PostgreSQL; the only engine that is required'),
-  CLICKHOUSE_URL: url(['http:', 'https:']).optional().describe('ClickHouse HTTP; without it analytics is off'),
+  CLICKHOUSE_URL: url(['http:', 'https:'])
+    .optional()
+    .describe('ClickHouse HTTP; without it analytics is off'),
   NATS_URL: url(['nats:', 'tls:']).optional().describe('NATS with JetStream'),
   REDIS_URL: url(['redis:', 'rediss:']).optional().describe('Dragonfly, Valkey or Redis'),
   HOST: z.string().default('127.0.0.1').describe('address to listen on'),
@@ -24,13 +25,19 @@ const Environment = z.object({
     .transform((value) => value.split(',').map((role) => role.trim()))
     .pipe(z.array(z.enum(ROLES)).min(1))
     .describe('api,planner,sender,tracker: what this process does'),
-  NODE_ENV: z.enum(['development', 'production', 'test']).default('development').describe('production refuses development credentials'),
+  NODE_ENV: z
+    .enum(['development', 'production', 'test'])
+    .default('development')
+    .describe('production refuses development credentials'),
   SECRET_KEY: z
     .string()
     .regex(/^[0-9a-f]{64}$/, { message: 'must be 64 hexadecimal digits (openssl rand -hex 32)' })
     .optional()
     .describe('key that encrypts provider secrets; required in production'),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').describe('log level'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('log level'),
   STACK_ID: z.string().default('').describe('identity of the stack, echoed by /health'),
   LEASE_MS: z.coerce.number().int().min(2000).default(30_000).describe('lease of a chunk, milliseconds'),
   TRUST_PROXY: z.stringbool().default(false).describe('believe X-Forwarded-* headers'),

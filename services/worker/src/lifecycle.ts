@@ -36,8 +36,11 @@ export class Lifecycle {
     const deadline = Date.now() + STOP_BUDGET_MS;
     for (const agent of this.started.reverse()) {
       const left = Math.max(0, deadline - Date.now());
-      const outcome = await Promise.race([agent.stop().then(() => 'stopped'), timeout(left)]).catch((error: unknown) => error);
-      if (outcome !== 'stopped') this.log.error({ agent: agent.name, err: outcome }, 'agent did not stop cleanly');
+      const outcome = await Promise.race([agent.stop().then(() => 'stopped'), timeout(left)]).catch(
+        (error: unknown) => error,
+      );
+      if (outcome !== 'stopped')
+        this.log.error({ agent: agent.name, err: outcome }, 'agent did not stop cleanly');
     }
   }
 }

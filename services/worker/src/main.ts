@@ -21,7 +21,10 @@ import { VERSION } from './version.ts';
 /** Exit codes, from the table in docs/exit-codes.md. */
 const EXIT = { failed: 1, usage: 2, config: 84, data: 71 } as const;
 
-const program = new Command('batchsender-worker').version(VERSION).description('API and send pipeline of BatchSender').exitOverride();
+const program = new Command('batchsender-worker')
+  .version(VERSION)
+  .description('API and send pipeline of BatchSender')
+  .exitOverride();
 
 program
   .command('serve')
@@ -53,10 +56,20 @@ program
   .description('create the development user, API key and mock provider')
   .action(async () => {
     const config = readConfig(process.env);
-    if (config.NODE_ENV === 'production') throw new AppError('seed_refused', 403, 'Development credentials are not created when NODE_ENV=production.');
+    if (config.NODE_ENV === 'production')
+      throw new AppError(
+        'seed_refused',
+        403,
+        'Development credentials are not created when NODE_ENV=production.',
+      );
     const pool = createPool(config.DATABASE_URL, { max: 1, name: 'seed' }, () => {});
     try {
-      print(await seed(new PostgresAccounts(pool, true), new PostgresProviders(pool, new SecretBox(config.SECRET_KEY))));
+      print(
+        await seed(
+          new PostgresAccounts(pool, true),
+          new PostgresProviders(pool, new SecretBox(config.SECRET_KEY)),
+        ),
+      );
     } finally {
       await pool.end();
     }
@@ -95,7 +108,10 @@ program
   .option('--all', 'print every accepted row')
   .action(async (file: string, options: CheckFlags) => {
     const encoding = options.encoding ? encodingOf(options.encoding) : undefined;
-    if (encoding === null) throw new AppError('encoding_unknown', 400, `The encoding "${options.encoding}" is not known.`, { fix: 'Use utf-8, utf-16le, utf-16be, windows-1252 or macintosh.' });
+    if (encoding === null)
+      throw new AppError('encoding_unknown', 400, `The encoding "${options.encoding}" is not known.`, {
+        fix: 'Use utf-8, utf-16le, utf-16be, windows-1252 or macintosh.',
+      });
     const source = file === '-' ? process.stdin : createReadStream(file);
     const check = await checkRecipients(
       source,
@@ -142,8 +158,16 @@ function print(value: unknown): void {
 /** One line of JSON on stderr, so that the CLI can show it as its own. */
 function fail(error: unknown): never {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT.usage);
-  const known = error instanceof AppError ? error.toJSON() : error instanceof ConfigError ? { code: error.code, message: error.message } : null;
-  const body = known ?? { code: (error as { code?: string }).code ?? 'internal', message: (error as Error).message || String(error) };
+  const known =
+    error instanceof AppError
+      ? error.toJSON()
+      : error instanceof ConfigError
+        ? { code: error.code, message: error.message }
+        : null;
+  const body = known ?? {
+    code: (error as { code?: string }).code ?? 'internal',
+    message: (error as Error).message || String(error),
+  };
   process.stderr.write(`${JSON.stringify({ error: body })}\n`);
   process.exit(error instanceof ConfigError ? EXIT.config : known ? EXIT.failed : EXIT.data);
 }

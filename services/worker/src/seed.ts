@@ -3,7 +3,12 @@ import type { PostgresProviders } from './adapters/postgres/providers.ts';
 import { AppError } from './domain/errors.ts';
 
 /** Development credentials, as the README prints them; refused when NODE_ENV=production. */
-export const SEED = { email: 'test@example.com', password: 'test123', apiKey: 'test-api-key', provider: 'mock' };
+export const SEED = {
+  email: 'test@example.com',
+  password: 'test123',
+  apiKey: 'test-api-key',
+  provider: 'mock',
+};
 
 export interface SeedResult {
   accountId: string;
@@ -24,7 +29,13 @@ export async function seed(accounts: PostgresAccounts, providers: PostgresProvid
     await providers.find(accountId, SEED.provider);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    await providers.create(accountId, { name: SEED.provider, kind: 'mock', settings: { latencyMs: 5 }, secrets: {}, limits: {} });
+    await providers.create(accountId, {
+      name: SEED.provider,
+      kind: 'mock',
+      settings: { latencyMs: 5 },
+      secrets: {},
+      limits: {},
+    });
     created.push(`provider ${SEED.provider}`);
   }
   return { accountId, created };

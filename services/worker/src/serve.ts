@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { createClickHouse, ClickHouseEvents } from './adapters/clickhouse/events.ts';
+import { ClickHouseEvents, createClickHouse } from './adapters/clickhouse/events.ts';
 import { PostgresAccounts } from './adapters/postgres/accounts.ts';
 import { PostgresBatches } from './adapters/postgres/batches.ts';
 import { PostgresChunks } from './adapters/postgres/chunks.ts';
@@ -15,6 +15,7 @@ import { PostgresProviders } from './adapters/postgres/providers.ts';
 import { SecretBox } from './adapters/postgres/secret-box.ts';
 import { WorkerRegistry } from './adapters/postgres/worker-registry.ts';
 import { providerKinds } from './adapters/providers/kinds.ts';
+import type { Config } from './config.ts';
 import { buildApp } from './http/app.ts';
 import { type Agent, Lifecycle } from './lifecycle.ts';
 import { createMetrics } from './metrics.ts';
@@ -22,7 +23,6 @@ import { Planner } from './pipeline/planner.ts';
 import { Sender } from './pipeline/sender.ts';
 import { Tracker } from './pipeline/tracker.ts';
 import { VERSION } from './version.ts';
-import type { Config } from './config.ts';
 
 const API_CONNECTIONS = 10;
 /** Claims, settlements and renewals of all lanes share these. */
@@ -37,17 +37,28 @@ export interface RunningWorker {
 
 /** Builds the worker top to bottom for its roles and starts it. */
 export async function serve(config: Config & { SECRET_KEY: string }): Promise<RunningWorker> {
-  const log = pino({ level: config.LOG_LEVEL, base: undefined, timestamp: pino.stdTimeFunctions.isoTime, redact: ['*.password', '*.authorization', 'req.headers'] });
+  const log = pino({
+    level: config.LOG_LEVEL,
+    base: undefined,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: ['*.password', '*.authorization', 'req.headers'],
+  });
   const lifecycle = new Lifecycle(log);
   const onError = (error: Error) => log.warn({ err: error }, 'database connection broke');
   const api = createPool(config.DATABASE_URL, { max: API_CONNECTIONS, name: 'api' }, onError);
-  const pipeline = createPool(config.DATABASE_URL, { max: PIPELINE_CONNECTIONS, name: 'pipeline', statementTimeoutMs: API_STATEMENT_TIMEOUT_MS }, onError);
+  const pipeline = createPool(
+    config.DATABASE_URL,
+    { max: PIPELINE_CONNECTIONS, name: 'pipeline', statementTimeoutMs: API_STATEMENT_TIMEOUT_MS },
+    onError,
+  );
   const secrets = new SecretBox(config.SECRET_KEY);
   const metrics = createMetrics(VERSION);
   const notifications = new Notifications(config.DATABASE_URL, log);
   const registry = new WorkerRegistry(pipeline, config.workerId, config.ROLES, log);
   const kinds = providerKinds(new PostgresMockInbox(pipeline));
-  const clickhouse = config.CLICKHOUSE_URL ? new ClickHouseEvents(createClickHouse(config.CLICKHOUSE_URL)) : null;
+  const clickhouse = config.CLICKHOUSE_URL
+    ? new ClickHouseEvents(createClickHouse(config.CLICKHOUSE_URL))
+    : null;
   const production = config.NODE_ENV === 'production';
   const has = (role: string) => (config.ROLES as string[]).includes(role);
 
@@ -70,7 +81,10 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     imports: new PostgresImports(api),
     events: clickhouse,
     kinds,
-    health: { postgres: () => api.query('SELECT 1').then(() => {}), ...(clickhouse ? { clickhouse: () => clickhouse.ping() } : {}) },
+    health: {
+      postgres: () => api.query('SELECT 1').then(() => {}),
+      ...(clickhouse ? { clickhouse: () => clickhouse.ping() } : {}),
+    },
     metrics: metrics.text,
     observe: metrics.observeHttp,
     limitOf: (providerId) => sender.limits().get(providerId) ?? null,
@@ -88,7 +102,14 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
   if (has('planner')) {
     const planning = new PostgresPlanning(pipeline);
     const leadership = new AdvisoryLeadership(config.DATABASE_URL);
-    agents.push(new Planner(planning, leadership, { wait: (ms, signal) => notifications.wait('planner', ms, signal) }, log));
+    agents.push(
+      new Planner(
+        planning,
+        leadership,
+        { wait: (ms, signal) => notifications.wait('planner', ms, signal) },
+        log,
+      ),
+    );
   }
   if (has('tracker') && clickhouse) agents.push(new Tracker(new PostgresOutbox(pipeline), clickhouse, log));
   if (has('sender')) agents.push(sender);

@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { mkdirSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { createGunzip } from 'node:zlib';
 
@@ -27,7 +27,9 @@ let queue: Promise<unknown> = Promise.resolve();
 const server = createServer((request, response) => {
   answer(request, response).catch((error: unknown) => refuse(response, error));
 });
-server.listen(port, '127.0.0.1', () => process.stdout.write(`listening on 127.0.0.1:${port}, data in ${data}\n`));
+server.listen(port, '127.0.0.1', () =>
+  process.stdout.write(`listening on 127.0.0.1:${port}, data in ${data}\n`),
+);
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {
@@ -56,7 +58,11 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const query = inUrl ? `${inUrl}${body ? `\n${body}` : ''}` : body;
   const format = url.searchParams.get('default_format') ?? 'TabSeparated';
   const text = await serialized(() => run(query, parameters(url), format));
-  response.writeHead(200, { 'X-ClickHouse-Summary': '{}', 'Content-Type': 'text/plain; charset=UTF-8', 'X-ClickHouse-Format': format });
+  response.writeHead(200, {
+    'X-ClickHouse-Summary': '{}',
+    'Content-Type': 'text/plain; charset=UTF-8',
+    'X-ClickHouse-Format': format,
+  });
   response.end(text);
 }
 
@@ -68,14 +74,18 @@ function serialized<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function run(query: string, params: Record<string, unknown>, format: string): Promise<string> {
-  const result = Object.keys(params).length > 0 ? await session.queryBindAsync(query, params, { format }) : await session.queryAsync(query, { format });
+  const result =
+    Object.keys(params).length > 0
+      ? await session.queryBindAsync(query, params, { format })
+      : await session.queryAsync(query, { format });
   return result.text();
 }
 
 /** `param_name=value` of the URL. */
 function parameters(url: URL): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const [name, value] of url.searchParams) if (name.startsWith('param_')) found[name.slice('param_'.length)] = value;
+  for (const [name, value] of url.searchParams)
+    if (name.startsWith('param_')) found[name.slice('param_'.length)] = value;
   return found;
 }
 
@@ -93,7 +103,8 @@ async function readBody(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   for await (const chunk of stream) {
     bytes += (chunk as Buffer).length;
-    if (bytes > MAX_BODY_BYTES) throw new Error('Code: 241. DB::Exception: The request is too large for the embedded engine');
+    if (bytes > MAX_BODY_BYTES)
+      throw new Error('Code: 241. DB::Exception: The request is too large for the embedded engine');
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -102,6 +113,10 @@ async function readBody(request: IncomingMessage): Promise<string> {
 function refuse(response: ServerResponse, error: unknown): void {
   const { message, clickhouseCode } = error as Error & { clickhouseCode?: number };
   const code = clickhouseCode ?? Number(/Code: (\d+)/.exec(message)?.[1] ?? 1002);
-  if (!response.headersSent) response.writeHead(code === 60 ? 404 : 400, { 'X-ClickHouse-Exception-Code': String(code), 'Content-Type': 'text/plain; charset=UTF-8' });
+  if (!response.headersSent)
+    response.writeHead(code === 60 ? 404 : 400, {
+      'X-ClickHouse-Exception-Code': String(code),
+      'Content-Type': 'text/plain; charset=UTF-8',
+    });
   response.end(message.startsWith('Code:') ? `${message}\n` : `Code: ${code}. DB::Exception: ${message}\n`);
 }

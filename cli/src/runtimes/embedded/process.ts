@@ -32,7 +32,14 @@ export async function startProcess(spec: ProcessSpec, hash: string, log: string)
     });
     child.unref();
     const pid = child.pid!;
-    return { pid, startTime: startTimeOf(pid), bootId: bootId(), startedAt: new Date().toISOString(), spec: hash, log };
+    return {
+      pid,
+      startTime: startTimeOf(pid),
+      bootId: bootId(),
+      startedAt: new Date().toISOString(),
+      spec: hash,
+      log,
+    };
   } finally {
     closeSync(output);
   }
@@ -52,7 +59,11 @@ export function isAlive(record: ProcessRecord | undefined): boolean {
 }
 
 /** Ends a process and waits until it is gone; returns false when it would not go. */
-export async function stopProcess(record: ProcessRecord, signal: NodeJS.Signals, timeoutMs: number): Promise<boolean> {
+export async function stopProcess(
+  record: ProcessRecord,
+  signal: NodeJS.Signals,
+  timeoutMs: number,
+): Promise<boolean> {
   if (!isAlive(record)) return true;
   send(record.pid, signal);
   if (await gone(record, timeoutMs)) return true;
@@ -104,11 +115,21 @@ export function tail(file: string, lines: number): string[] {
   const { size } = statSync(file);
   const text = readFileSync(file, 'utf8');
   const from = size > 1_000_000 ? text.slice(-1_000_000) : text;
-  return from.split('\n').filter((line) => line.trim() !== '').slice(-lines);
+  return from
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-lines);
 }
 
 /** This very process, as others can check it. */
 export function ownRecord(): ProcessRecord {
   const { pid } = process;
-  return { pid, startTime: startTimeOf(pid), bootId: bootId(), startedAt: new Date().toISOString(), spec: '', log: '' };
+  return {
+    pid,
+    startTime: startTimeOf(pid),
+    bootId: bootId(),
+    startedAt: new Date().toISOString(),
+    spec: '',
+    log: '',
+  };
 }

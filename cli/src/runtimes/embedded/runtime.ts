@@ -21,7 +21,11 @@ export async function isRunning(component: Component, context: ComponentContext)
 }
 
 /** Starts the component unless it runs as it should, and waits until it is ready. */
-export async function ensureRunning(component: Component, context: ComponentContext, signal: AbortSignal): Promise<StartResult> {
+export async function ensureRunning(
+  component: Component,
+  context: ComponentContext,
+  signal: AbortSignal,
+): Promise<StartResult> {
   if (await isRunning(component, context)) return 'running';
   const { stack } = context;
   const before = stack.state.processes[component.name];
@@ -38,19 +42,35 @@ async function launch(component: Component, context: ComponentContext): Promise<
   const log = stack.logFile(component.name);
   const hash = hashOf(component, context);
   // Intent before act: an interrupted start is found by the next command.
-  stack.state.processes[component.name] = { pid: 0, startTime: null, bootId: null, startedAt: new Date().toISOString(), spec: hash, log };
+  stack.state.processes[component.name] = {
+    pid: 0,
+    startTime: null,
+    bootId: null,
+    startedAt: new Date().toISOString(),
+    spec: hash,
+    log,
+  };
   stack.save();
   try {
     stack.state.processes[component.name] = await startProcess(component.launch(context), hash, log);
   } catch (error) {
     delete stack.state.processes[component.name];
-    throw new CliError(`${component.name}_not_started`, EXIT.serviceUnavailable, `${component.title} could not be started: ${(error as Error).message}.`, { fix: 'Run: batchsender doctor', cause: error });
+    throw new CliError(
+      `${component.name}_not_started`,
+      EXIT.serviceUnavailable,
+      `${component.title} could not be started: ${(error as Error).message}.`,
+      { fix: 'Run: batchsender doctor', cause: error },
+    );
   } finally {
     stack.save();
   }
 }
 
-async function waitReady(component: Component, context: ComponentContext, signal: AbortSignal): Promise<void> {
+async function waitReady(
+  component: Component,
+  context: ComponentContext,
+  signal: AbortSignal,
+): Promise<void> {
   const deadline = Date.now() + component.readyWithinMs;
   let answer = 'no answer yet';
   while (Date.now() < deadline) {
@@ -67,9 +87,19 @@ async function waitReady(component: Component, context: ComponentContext, signal
   throw notReady(component, context, answer);
 }
 
-async function probeOnce(component: Component, context: ComponentContext, withinMs: number): Promise<boolean> {
+async function probeOnce(
+  component: Component,
+  context: ComponentContext,
+  withinMs: number,
+): Promise<boolean> {
   const tooLate = sleep(withinMs, false, { ref: false });
-  return Promise.race([component.probe(context).then(() => true, () => false), tooLate]);
+  return Promise.race([
+    component.probe(context).then(
+      () => true,
+      () => false,
+    ),
+    tooLate,
+  ]);
 }
 
 /** Ends the component's process; false when it would not go. */
@@ -93,19 +123,29 @@ function hashOf(component: Component, context: ComponentContext): string {
 function ended(component: Component, context: ComponentContext): CliError {
   const lines = tail(context.stack.logFile(component.name), EVIDENCE_LINES);
   const cause = component.explain?.(lines);
-  return new CliError(`${component.name}_ended`, EXIT.serviceUnavailable, `${component.title} ended while starting${cause ? `: ${cause.why}` : ''}.`, {
-    evidence: lines,
-    fix: cause?.fix ?? `See all of it with: batchsender logs ${component.name}`,
-  });
+  return new CliError(
+    `${component.name}_ended`,
+    EXIT.serviceUnavailable,
+    `${component.title} ended while starting${cause ? `: ${cause.why}` : ''}.`,
+    {
+      evidence: lines,
+      fix: cause?.fix ?? `See all of it with: batchsender logs ${component.name}`,
+    },
+  );
 }
 
 function notReady(component: Component, context: ComponentContext, answer: string): CliError {
   const lines = tail(context.stack.logFile(component.name), EVIDENCE_LINES);
   const cause = component.explain?.(lines);
-  return new CliError(`${component.name}_not_ready`, EXIT.notReady, `${component.title} was not ready within ${component.readyWithinMs / 1000} s${cause ? `: ${cause.why}` : ''}. Last answer: ${answer}.`, {
-    evidence: lines,
-    fix: cause?.fix ?? `It is left running for a look: batchsender logs ${component.name}`,
-  });
+  return new CliError(
+    `${component.name}_not_ready`,
+    EXIT.notReady,
+    `${component.title} was not ready within ${component.readyWithinMs / 1000} s${cause ? `: ${cause.why}` : ''}. Last answer: ${answer}.`,
+    {
+      evidence: lines,
+      fix: cause?.fix ?? `It is left running for a look: batchsender logs ${component.name}`,
+    },
+  );
 }
 
 function reason(error: unknown): string {

@@ -16,9 +16,11 @@ export class ApiError extends Error {
 }
 
 export const getSession = () => call<Session>('GET', '/api/session');
-export const logIn = (email: string, password: string) => call<{ email: string }>('POST', '/api/session', { email, password });
+export const logIn = (email: string, password: string) =>
+  call<{ email: string }>('POST', '/api/session', { email, password });
 export const logOut = () => call<void>('DELETE', '/api/session');
-export const listBatches = (cursor: string | null) => call<BatchPage>('GET', `/api/batches?limit=25${cursor ? `&cursor=${cursor}` : ''}`);
+export const listBatches = (cursor: string | null) =>
+  call<BatchPage>('GET', `/api/batches?limit=25${cursor ? `&cursor=${cursor}` : ''}`);
 
 async function call<T>(method: string, path: string, body?: object): Promise<T> {
   const response = await fetch(path, {
@@ -29,5 +31,9 @@ async function call<T>(method: string, path: string, body?: object): Promise<T> 
   const parsed = await response.json().catch(() => null);
   if (response.ok) return parsed as T;
   const { error } = (parsed ?? {}) as { error?: { code: string; message: string } };
-  throw new ApiError(response.status, error?.code ?? 'unknown', error?.message ?? `The server answered ${response.status}.`);
+  throw new ApiError(
+    response.status,
+    error?.code ?? 'unknown',
+    error?.message ?? `The server answered ${response.status}.`,
+  );
 }

@@ -10,31 +10,69 @@ export function BatchesPage({ user }: { user: string }) {
   const queries = useQueryClient();
   const [cursors, setCursors] = useState<string[]>([]);
   const cursor = cursors.at(-1) ?? null;
-  const batches = useQuery({ queryKey: ['batches', cursor], queryFn: () => listBatches(cursor), refetchInterval: REFRESH_MS, placeholderData: (previous) => previous });
-  const out = useMutation({ mutationFn: logOut, onSettled: () => queries.invalidateQueries() });
+  const batches = useQuery({
+    queryKey: ['batches', cursor],
+    queryFn: () => listBatches(cursor),
+    refetchInterval: REFRESH_MS,
+    placeholderData: (previous) => previous,
+  });
+  const out = useMutation({ mutationFn: logOut, onSettled: () => queries.resetQueries() });
   const items = batches.data?.items ?? [];
   return (
     <Container size="lg" py="md" component="main">
       <Group justify="space-between" mb="md">
-        <Title order={1} size="h3">Batches</Title>
+        <Title order={1} size="h3">
+          Batches
+        </Title>
         <Group gap="sm">
-          <Text size="sm" c="dimmed">{user}</Text>
-          <Button variant="default" size="xs" onClick={() => out.mutate()}>Log out</Button>
+          <Text size="sm" c="dimmed">
+            {user}
+          </Text>
+          <Button variant="default" size="xs" onClick={() => out.mutate()}>
+            Log out
+          </Button>
         </Group>
       </Group>
-      {batches.error && <Alert color="red" mb="md" title="The list is not up to date">{batches.error.message}</Alert>}
+      {batches.error && (
+        <Alert color="red" mb="md" title="The list is not up to date">
+          {batches.error.message}
+        </Alert>
+      )}
       <Table.ScrollContainer minWidth={640}>
         <Table verticalSpacing="xs">
           <Table.Thead>
-            <Table.Tr><Table.Th>Name</Table.Th><Table.Th>State</Table.Th><Table.Th w={220}>Progress</Table.Th><Table.Th ta="right">Messages</Table.Th><Table.Th>Provider</Table.Th><Table.Th>Created</Table.Th></Table.Tr>
+            <Table.Tr>
+              <Table.Th>Name</Table.Th>
+              <Table.Th>State</Table.Th>
+              <Table.Th w={220}>Progress</Table.Th>
+              <Table.Th ta="right">Messages</Table.Th>
+              <Table.Th>Provider</Table.Th>
+              <Table.Th>Created</Table.Th>
+            </Table.Tr>
           </Table.Thead>
-          <Table.Tbody>{items.map((batch) => <BatchRow key={batch.id} batch={batch} />)}</Table.Tbody>
+          <Table.Tbody>
+            {items.map((batch) => (
+              <BatchRow key={batch.id} batch={batch} />
+            ))}
+          </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
-      {batches.data && items.length === 0 && <Text c="dimmed" ta="center" py="xl">No batches yet. Send one with: npx batchsender seed --batch 1000</Text>}
+      {batches.data && items.length === 0 && (
+        <Text c="dimmed" ta="center" py="xl">
+          No batches yet. Send one with: npx batchsender seed --batch 1000
+        </Text>
+      )}
       <Group justify="flex-end" mt="md">
-        {cursors.length > 0 && <Button variant="default" size="xs" onClick={() => setCursors(cursors.slice(0, -1))}>Newer</Button>}
-        {batches.data?.next && <Button variant="default" size="xs" onClick={() => setCursors([...cursors, batches.data.next!])}>Older</Button>}
+        {cursors.length > 0 && (
+          <Button variant="default" size="xs" onClick={() => setCursors(cursors.slice(0, -1))}>
+            Newer
+          </Button>
+        )}
+        {batches.data?.next && (
+          <Button variant="default" size="xs" onClick={() => setCursors([...cursors, batches.data.next!])}>
+            Older
+          </Button>
+        )}
       </Group>
     </Container>
   );

@@ -10,7 +10,13 @@ const TRANSITIONS: Record<BatchAction, Partial<Record<BatchState, BatchState>>> 
   send: { draft: 'sending', scheduled: 'sending' },
   pause: { sending: 'paused', scheduled: 'paused', paused: 'paused' },
   resume: { paused: 'sending', sending: 'sending' },
-  cancel: { draft: 'cancelled', scheduled: 'cancelled', sending: 'cancelled', paused: 'cancelled', cancelled: 'cancelled' },
+  cancel: {
+    draft: 'cancelled',
+    scheduled: 'cancelled',
+    sending: 'cancelled',
+    paused: 'cancelled',
+    cancelled: 'cancelled',
+  },
 };
 
 /** The state after `action`, or null when a batch in `state` does not allow it. */

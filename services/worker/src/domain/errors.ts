@@ -10,7 +10,12 @@ export class AppError extends Error {
   readonly field: string | undefined;
   readonly details: unknown;
 
-  constructor(code: string, status: number, message: string, more: { fix?: string; field?: string; details?: unknown; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    status: number,
+    message: string,
+    more: { fix?: string; field?: string; details?: unknown; cause?: unknown } = {},
+  ) {
     super(message, { cause: more.cause });
     this.code = code;
     this.status = status;
@@ -20,7 +25,13 @@ export class AppError extends Error {
   }
 
   toJSON() {
-    return { code: this.code, message: this.message, fix: this.fix, field: this.field, details: this.details };
+    return {
+      code: this.code,
+      message: this.message,
+      fix: this.fix,
+      field: this.field,
+      details: this.details,
+    };
   }
 }
 

@@ -31,11 +31,28 @@ export function followUp(
 ): FollowUp {
   switch (outcome.kind) {
     case 'accepted':
-      return { ...NOTHING, state: 'sent', countsAsAttempt: true, providerMessageId: outcome.providerMessageId };
+      return {
+        ...NOTHING,
+        state: 'sent',
+        countsAsAttempt: true,
+        providerMessageId: outcome.providerMessageId,
+      };
     case 'failed':
-      return { ...NOTHING, state: 'failed', countsAsAttempt: true, code: outcome.code, detail: outcome.detail };
+      return {
+        ...NOTHING,
+        state: 'failed',
+        countsAsAttempt: true,
+        code: outcome.code,
+        detail: outcome.detail,
+      };
     case 'uncertain':
-      return { ...NOTHING, state: 'uncertain', countsAsAttempt: true, code: outcome.code, detail: outcome.detail };
+      return {
+        ...NOTHING,
+        state: 'uncertain',
+        countsAsAttempt: true,
+        code: outcome.code,
+        detail: outcome.detail,
+      };
     case 'suppressed':
       return { ...NOTHING, state: 'suppressed', code: outcome.code, detail: outcome.detail };
     case 'unsent':
@@ -75,10 +92,15 @@ function later(
     detail: `${why}; last answer ${code}: ${detail}`,
   });
   if (countsAsAttempt && attempt >= policy.maxAttempts) return gaveUp(`${attempt} attempts failed`);
-  const waitMs = Math.max(outcome.retryAfterMs ?? 0, backoffMs(policy, countsAsAttempt ? attempt : 1, random));
+  const waitMs = Math.max(
+    outcome.retryAfterMs ?? 0,
+    backoffMs(policy, countsAsAttempt ? attempt : 1, random),
+  );
   const dueAt = new Date(now.getTime() + waitMs);
   if (dueAt.getTime() - acceptedAt.getTime() > policy.maxAgeMs) {
-    return gaveUp(`the next try would be later than ${Math.round(policy.maxAgeMs / 3_600_000)} h after the start`);
+    return gaveUp(
+      `the next try would be later than ${Math.round(policy.maxAgeMs / 3_600_000)} h after the start`,
+    );
   }
   return { ...NOTHING, state: 'deferred', countsAsAttempt, dueAt, code, detail };
 }

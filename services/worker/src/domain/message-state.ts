@@ -26,10 +26,6 @@ const OPEN: readonly MessageState[] = ['queued', 'sending', 'deferred'];
 /** How many messages are in each state; the sum is the batch's total at every moment. */
 export type StateCounts = Record<MessageState, number>;
 
-export function emptyCounts(): StateCounts {
-  return Object.fromEntries(MESSAGE_STATE_NAMES.map((state) => [state, 0])) as StateCounts;
-}
-
 export function totalOf(counts: StateCounts): number {
   return MESSAGE_STATE_NAMES.reduce((sum, state) => sum + counts[state], 0);
 }

@@ -54,5 +54,8 @@ const MAX_DETAIL_CHARS = 500;
 
 /** Providers echo long replies; a row keeps the part a person reads. Control characters are not for rows. */
 function clip(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim().slice(0, MAX_DETAIL_CHARS);
+  return text
+    .replace(/[\u0000-\u001f\u007f]+/g, ' ')
+    .trim()
+    .slice(0, MAX_DETAIL_CHARS);
 }

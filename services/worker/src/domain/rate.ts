@@ -13,7 +13,12 @@ export interface RateLimit {
 }
 
 /** When `count` tokens may be used, and the state after that. Times in milliseconds of one clock. */
-export function reserve(limit: RateLimit, tatMs: number, nowMs: number, count: number): { atMs: number; tatMs: number } {
+export function reserve(
+  limit: RateLimit,
+  tatMs: number,
+  nowMs: number,
+  count: number,
+): { atMs: number; tatMs: number } {
   const intervalMs = limit.periodMs / limit.amount;
   const newTat = Math.max(tatMs, nowMs) + intervalMs * count;
   const atMs = Math.max(nowMs, newTat - intervalMs * limit.burst);
@@ -42,7 +47,12 @@ export function rateLimitsOf(limits: ProviderLimits): RateLimit[] {
 
 function rate(amount: number, periodMs: number, unit: string): RateLimit {
   const perSecond = (amount * 1000) / periodMs;
-  return { amount, periodMs, burst: Math.max(1, Math.floor(perSecond * BURST_PART)), label: `${amount}/${unit}` };
+  return {
+    amount,
+    periodMs,
+    burst: Math.max(1, Math.floor(perSecond * BURST_PART)),
+    label: `${amount}/${unit}`,
+  };
 }
 
 /** Messages per second that the limits allow in the long run; Infinity without a limit. */

@@ -41,12 +41,15 @@ export function parseReply(reply: string): ParsedReply {
   const code = Number(/^\d{3}/.exec(lines[0] ?? '')?.[0] ?? 0);
   const bodies = lines.map((line) => line.replace(/^\d{3}[-\s]?/, ''));
   const found = /^\s*([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)/.exec(bodies[0] ?? '');
-  const enhanced = found ? { class: Number(found[1]), subject: Number(found[2]), detail: Number(found[3]) } : null;
+  const enhanced = found
+    ? { class: Number(found[1]), subject: Number(found[2]), detail: Number(found[3]) }
+    : null;
   const text = bodies.map((body) => body.replace(/^\s*[245]\.\d{1,3}\.\d{1,3}\s*/, '')).join(' ');
   return { code, enhanced, text };
 }
 
-const TOO_FAST = /throttl|rate[ -]?limit|ratelimit|sending rate|at a rate|unusual rate|unexpected volume|too (?:many|fast).*(?:messages|connections|rate)|rate exceeded/i;
+const TOO_FAST =
+  /throttl|rate[ -]?limit|ratelimit|sending rate|at a rate|unusual rate|unexpected volume|too (?:many|fast).*(?:messages|connections|rate)|rate exceeded/i;
 
 function temporary(text: string, enhanced: ParsedReply['enhanced']): ReplyVerdict {
   const tooFast = TOO_FAST.test(text) || (enhanced?.subject === 7 && enhanced.detail === 28);
@@ -62,13 +65,24 @@ function statedDelay(text: string): number | null {
   return Number(found[1]) * UNIT_SECONDS[found[2]![0]!.toLowerCase()]!;
 }
 
-const POLICY = /spf|dkim|dmarc|block(?:ed|list| list)|blacklist|dnsbl|rbl|spam|unauthenticated|not authori[sz]ed|policy|reputation|\(BL\)|postmaster for help|banned|sender address rejected|relay(?:ing)? (?:access )?denied/i;
-const UNKNOWN_USER = /user unknown|unknown user|no such (?:user|mailbox|recipient)|does not exist|no mailbox|mailbox (?:unavailable|not found|disabled)|unknown (?:recipient|mailbox)|recipient (?:not found|unknown)|invalid (?:recipient|mailbox|domain)|account (?:disabled|inactive)|host not found|domain not found/i;
+const POLICY =
+  /spf|dkim|dmarc|block(?:ed|list| list)|blacklist|dnsbl|rbl|spam|unauthenticated|not authori[sz]ed|policy|reputation|\(BL\)|postmaster for help|banned|sender address rejected|relay(?:ing)? (?:access )?denied/i;
+const UNKNOWN_USER =
+  /user unknown|unknown user|no such (?:user|mailbox|recipient)|does not exist|no mailbox|mailbox (?:unavailable|not found|disabled)|unknown (?:recipient|mailbox)|recipient (?:not found|unknown)|invalid (?:recipient|mailbox|domain)|account (?:disabled|inactive)|host not found|domain not found/i;
 /** Subject.detail of RFC 3463 and 7505 that say the address itself is dead. */
 const DEAD_ADDRESS = new Set(['1.1', '1.2', '1.3', '1.6', '1.10', '2.1', '4.4']);
 
-function permanent(code: number, stage: SmtpStage, enhanced: ParsedReply['enhanced'], text: string): ReplyVerdict {
-  const verdict = (kind: ReplyClass, suppress = false): ReplyVerdict => ({ class: kind, retry_after_s: null, suppress });
+function permanent(
+  code: number,
+  stage: SmtpStage,
+  enhanced: ParsedReply['enhanced'],
+  text: string,
+): ReplyVerdict {
+  const verdict = (kind: ReplyClass, suppress = false): ReplyVerdict => ({
+    class: kind,
+    retry_after_s: null,
+    suppress,
+  });
   if (stage === 'auth' || code === 530 || code === 535) return verdict('auth_failure');
   if (stage === 'connect' || stage === 'ehlo') return verdict('policy');
   const contradicts = enhanced !== null && enhanced.class !== 5;

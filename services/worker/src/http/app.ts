@@ -1,7 +1,12 @@
 import cookie from '@fastify/cookie';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
-import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+} from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { ProviderKind } from '../adapters/providers/kinds.ts';
 import { authentication } from './plugins/authentication.ts';
@@ -56,7 +61,11 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'BatchSender', version: deps.version, description: 'Create batches, stream recipients in, follow delivery.' },
+      info: {
+        title: 'BatchSender',
+        version: deps.version,
+        description: 'Create batches, stream recipients in, follow delivery.',
+      },
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'API key' } } },
       security: [{ key: [] }],
     },
@@ -67,7 +76,12 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   errorHandling(app);
   authentication(app, deps.accounts);
   app.addHook('onResponse', async (request, reply) => {
-    deps.observe(request.routeOptions.url ?? 'unmatched', request.method, reply.statusCode, reply.elapsedTime / 1000);
+    deps.observe(
+      request.routeOptions.url ?? 'unmatched',
+      request.method,
+      reply.statusCode,
+      reply.elapsedTime / 1000,
+    );
   });
   healthRoutes(app, deps);
   metricsRoutes(app, deps);

@@ -38,7 +38,8 @@ function limitedBy(batch: BatchDetail, liveLimit: string | null): string | null 
       return null;
   }
   if (provider.state === 'paused') return `provider ${provider.name} is paused: ${provider.pauseReason}`;
-  if (counts.queued + counts.sending === 0 && batch.nextRetryAt) return `waits to retry ${counts.deferred} messages, next at ${batch.nextRetryAt.toISOString()}`;
+  if (counts.queued + counts.sending === 0 && batch.nextRetryAt)
+    return `waits to retry ${counts.deferred} messages, next at ${batch.nextRetryAt.toISOString()}`;
   const limit = liveLimit ?? rateLimitsOf(provider.limits).map((rate) => rate.label)[0];
   return limit ? `${provider.name} ${limit}` : null;
 }
@@ -46,6 +47,9 @@ function limitedBy(batch: BatchDetail, liveLimit: string | null): string | null 
 function etaSeconds(batch: BatchDetail): number | null {
   if (batch.state !== 'sending' || batch.provider.state === 'paused') return null;
   const left = batch.counts.queued + batch.counts.sending;
-  const pace = Math.min(batch.settledRecently || Number.POSITIVE_INFINITY, sustainedPerSecond(batch.provider.limits));
+  const pace = Math.min(
+    batch.settledRecently || Number.POSITIVE_INFINITY,
+    sustainedPerSecond(batch.provider.limits),
+  );
   return Number.isFinite(pace) && pace > 0 ? Math.ceil(left / pace) : null;
 }

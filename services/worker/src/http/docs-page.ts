@@ -30,7 +30,10 @@ export function docsPage(api: OpenApi): string {
     Object.entries(methods).map(([method, operation]) => operationSection(method, path, operation)),
   );
   const toc = Object.entries(api.paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `<li><a href="#${anchor(method, path)}"><b>${method.toUpperCase()}</b> ${escapeHtml(path)}</a></li>`),
+    Object.keys(methods).map(
+      (method) =>
+        `<li><a href="#${anchor(method, path)}"><b>${method.toUpperCase()}</b> ${escapeHtml(path)}</a></li>`,
+    ),
   );
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escapeHtml(api.info.title)} API</title><style>${STYLE}</style>
@@ -47,7 +50,15 @@ function operationSection(method: string, path: string, operation: Operation): s
   const reply = ok && Object.values(ok[1].content ?? {})[0]?.schema;
   return `<section id="${anchor(method, path)}"><h2><b class="${method}">${method.toUpperCase()}</b> <code>${escapeHtml(path)}</code>${open ? ' <i>public</i>' : ''}</h2>
 <p>${escapeHtml(operation.description ?? '')}</p>
-${table('Parameters', (operation.parameters ?? []).map((p) => [p.name, typeOf(p.schema), p.required ? 'required' : defaultOf(p.schema), p.description ?? p.schema.description ?? '']))}
+${table(
+  'Parameters',
+  (operation.parameters ?? []).map((p) => [
+    p.name,
+    typeOf(p.schema),
+    p.required ? 'required' : defaultOf(p.schema),
+    p.description ?? p.schema.description ?? '',
+  ]),
+)}
 ${body ? table('Body', fields(body)) : ''}${reply ? table(`Reply ${ok[0]}`, fields(reply)) : ''}</section>`;
 }
 
@@ -55,9 +66,16 @@ function fields(schema: Schema, prefix = '', depth = 0): string[][] {
   const object = schema.anyOf?.find((one) => one.properties) ?? schema;
   const inner = object.properties ? object : object.items;
   return Object.entries(inner?.properties ?? {}).flatMap(([name, field]) => {
-    const row = [prefix + name, typeOf(field), object.required?.includes(name) ? 'required' : defaultOf(field), field.description ?? ''];
+    const row = [
+      prefix + name,
+      typeOf(field),
+      object.required?.includes(name) ? 'required' : defaultOf(field),
+      field.description ?? '',
+    ];
     const nested = field.items?.properties ? field.items : field;
-    return depth < 2 && nested.properties ? [row, ...fields(nested, `${prefix}${name}${nested === field ? '.' : '[].'}`, depth + 1)] : [row];
+    return depth < 2 && nested.properties
+      ? [row, ...fields(nested, `${prefix}${name}${nested === field ? '.' : '[].'}`, depth + 1)]
+      : [row];
   });
 }
 
@@ -76,7 +94,10 @@ function defaultOf(schema: Schema): string {
 
 function table(title: string, rows: string[][]): string {
   if (rows.length === 0) return '';
-  const body = rows.map((cells) => `<tr>${cells.map((cell, i) => `<td>${i === 0 ? `<code>${escapeHtml(cell)}</code>` : escapeHtml(cell)}</td>`).join('')}</tr>`);
+  const body = rows.map(
+    (cells) =>
+      `<tr>${cells.map((cell, i) => `<td>${i === 0 ? `<code>${escapeHtml(cell)}</code>` : escapeHtml(cell)}</td>`).join('')}</tr>`,
+  );
   return `<h3>${escapeHtml(title)}</h3><table>${body.join('')}</table>`;
 }
 

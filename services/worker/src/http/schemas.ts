@@ -24,7 +24,12 @@ export const PageQuery = z.object({
 
 export const IdParams = z.object({ id: z.string().describe('id of the batch') });
 
-export const Counts = z.object(Object.fromEntries(MESSAGE_STATE_NAMES.map((state) => [state, z.number().int()])) as Record<(typeof MESSAGE_STATE_NAMES)[number], z.ZodNumber>);
+export const Counts = z.object(
+  Object.fromEntries(MESSAGE_STATE_NAMES.map((state) => [state, z.number().int()])) as Record<
+    (typeof MESSAGE_STATE_NAMES)[number],
+    z.ZodNumber
+  >,
+);
 
 const timestamp = z.iso.datetime();
 const nullableTimestamp = timestamp.nullable();
@@ -37,14 +42,29 @@ export const Limits = z.strictObject({
 });
 
 export const TemplateBody = z
-  .strictObject({ subject: z.string().max(998 * 4).optional(), html: z.string().optional(), text: z.string().optional() })
-  .refine((template) => template.html !== undefined || template.text !== undefined, { message: 'needs html or text' });
+  .strictObject({
+    subject: z
+      .string()
+      .max(998 * 4)
+      .optional(),
+    html: z.string().optional(),
+    text: z.string().optional(),
+  })
+  .refine((template) => template.html !== undefined || template.text !== undefined, {
+    message: 'needs html or text',
+  });
 
 export const BatchReply = z.object({
   id: z.string(),
   name: z.string(),
   channel: z.enum(CHANNELS),
-  provider: z.object({ id: z.string(), name: z.string(), kind: z.string(), state: z.string(), pauseReason: z.string().nullable() }),
+  provider: z.object({
+    id: z.string(),
+    name: z.string(),
+    kind: z.string(),
+    state: z.string(),
+    pauseReason: z.string().nullable(),
+  }),
   from: z.string().nullable(),
   replyTo: z.string().nullable(),
   state: z.enum(BATCH_STATES),
@@ -58,7 +78,11 @@ export const BatchReply = z.object({
 });
 
 export const BatchDetailReply = BatchReply.extend({
-  template: z.object({ subject: z.string().optional(), html: z.string().optional(), text: z.string().optional() }),
+  template: z.object({
+    subject: z.string().optional(),
+    html: z.string().optional(),
+    text: z.string().optional(),
+  }),
   perSecond: z.number().describe('messages settled per second lately'),
   limitedBy: z.string().nullable().describe('what limits the speed, or what the batch waits for'),
   etaSeconds: z.number().nullable().describe('seconds until nothing is left, at the present speed'),
@@ -87,7 +111,12 @@ export const ProviderReply = z.object({
   createdAt: timestamp,
 });
 
-export const RejectedReply = z.object({ row: z.number().int(), column: z.string().nullable(), reason: z.string(), text: z.string() });
+export const RejectedReply = z.object({
+  row: z.number().int(),
+  column: z.string().nullable(),
+  reason: z.string(),
+  text: z.string(),
+});
 
 export const ImportReply = z.object({
   id: z.string(),
@@ -108,6 +137,10 @@ export function page<T extends z.ZodType>(item: T) {
 }
 
 /** Dates as the API prints them. */
-export function isoDates<T extends object>(row: T): { [K in keyof T]: T[K] extends Date ? string : T[K] extends Date | null ? string | null : T[K] } {
-  return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, value instanceof Date ? value.toISOString() : value])) as never;
+export function isoDates<T extends object>(
+  row: T,
+): { [K in keyof T]: T[K] extends Date ? string : T[K] extends Date | null ? string | null : T[K] } {
+  return Object.fromEntries(
+    Object.entries(row).map(([key, value]) => [key, value instanceof Date ? value.toISOString() : value]),
+  ) as never;
 }

@@ -85,7 +85,14 @@ export interface BatchView {
   id: string;
   name: string;
   channel: Channel;
-  provider: { id: string; name: string; kind: string; state: string; pauseReason: string | null; limits: ProviderLimits };
+  provider: {
+    id: string;
+    name: string;
+    kind: string;
+    state: string;
+    pauseReason: string | null;
+    limits: ProviderLimits;
+  };
   from: string | null;
   replyTo: string | null;
   state: BatchState;
@@ -159,7 +166,12 @@ export interface ImportResult {
 
 export interface ImportStore {
   /** All or nothing. @throws AppError `recipients_*`, `batch_state_conflict` */
-  import(accountId: string, batchId: string, bytes: AsyncIterable<Uint8Array>, options: RecipientOptions): Promise<ImportResult>;
+  import(
+    accountId: string,
+    batchId: string,
+    bytes: AsyncIterable<Uint8Array>,
+    options: RecipientOptions,
+  ): Promise<ImportResult>;
   rejects(accountId: string, batchId: string, importId: string): AsyncIterable<RejectedRow>;
 }
 

@@ -2,7 +2,14 @@ import type { Logger } from 'pino';
 import { followUp } from '../domain/follow-up.ts';
 import { type Outcome, uncertain } from '../domain/outcome.ts';
 import { DEFAULT_RETRY_POLICY } from '../domain/retry.ts';
-import type { ChunkStore, ClaimedChunk, Mark, OutboxPayload, QueuedMessage, Settlement } from './chunk-store.ts';
+import type {
+  ChunkStore,
+  ClaimedChunk,
+  Mark,
+  OutboxPayload,
+  QueuedMessage,
+  Settlement,
+} from './chunk-store.ts';
 import type { SenderMetrics } from './metrics.ts';
 import { persist } from './persist.ts';
 import { sendWindow, type WindowContext } from './window.ts';
@@ -34,7 +41,11 @@ export type ChunkEnd = 'finished' | 'released' | 'lost';
  * Sends one claimed chunk, window after window: mark, send, settle. The mark of the next window and the
  * outcomes of the last one are one statement.
  */
-export async function runChunk(chunk: ClaimedChunk, context: WindowContext, deps: ChunkRunDeps): Promise<ChunkEnd> {
+export async function runChunk(
+  chunk: ClaimedChunk,
+  context: WindowContext,
+  deps: ChunkRunDeps,
+): Promise<ChunkEnd> {
   const messages = await deps.store.load(chunk, context.batch.accountId);
   const held = await holdUncertain(chunk, messages, context, deps);
   if (held === 'lost') return 'lost';
@@ -48,8 +59,11 @@ export async function runChunk(chunk: ClaimedChunk, context: WindowContext, deps
     await actOn(outcomes, window, context, deps);
     const next = context.stop.aborted ? undefined : windows[i + 1];
     allowed = await mark(chunk, settlements(window, outcomes, context), next, context, deps);
-    const complete = outcomes.every((outcome) => outcome.kind !== 'unsent' && outcome.kind !== 'credentials_refused');
-    if (allowed !== 'lost' && (!complete || (i + 1 < windows.length && next === undefined))) return release(chunk, deps);
+    const complete = outcomes.every(
+      (outcome) => outcome.kind !== 'unsent' && outcome.kind !== 'credentials_refused',
+    );
+    if (allowed !== 'lost' && (!complete || (i + 1 < windows.length && next === undefined)))
+      return release(chunk, deps);
   }
   if (allowed === 'lost') return 'lost';
   await persist(() => deps.store.finish(chunk, deps.owner), deps.log);
@@ -60,11 +74,18 @@ export async function runChunk(chunk: ClaimedChunk, context: WindowContext, deps
  * Messages marked by an owner that died may have been sent. With an idempotent provider, or the policy
  * `resend`, they are sent again under the same id; otherwise they are settled as uncertain.
  */
-async function holdUncertain(chunk: ClaimedChunk, messages: QueuedMessage[], context: WindowContext, deps: ChunkRunDeps): Promise<QueuedMessage[] | 'lost'> {
+async function holdUncertain(
+  chunk: ClaimedChunk,
+  messages: QueuedMessage[],
+  context: WindowContext,
+  deps: ChunkRunDeps,
+): Promise<QueuedMessage[] | 'lost'> {
   if (context.provider.idempotent || context.batch.uncertainPolicy === 'resend') return messages;
   const doubtful = messages.filter((message) => message.position <= chunk.attemptedUpto);
   if (doubtful.length === 0) return messages;
-  const outcomes = doubtful.map(() => uncertain('sender_crashed', 'its sender ended between the mark and the outcome; it may have been sent'));
+  const outcomes = doubtful.map(() =>
+    uncertain('sender_crashed', 'its sender ended between the mark and the outcome; it may have been sent'),
+  );
   const result = await mark(chunk, settlements(doubtful, outcomes, context), undefined, context, deps);
   return result === 'lost' ? 'lost' : messages.filter((message) => message.position > chunk.attemptedUpto);
 }
@@ -87,7 +108,8 @@ async function mark(
     deps.log.warn({ batch: chunk.batchId, chunk: chunk.no }, 'lease lost; nothing was written');
     return 'lost';
   }
-  for (const one of settled) deps.metrics.settled(deps.providerName, context.batch.channel, one.followUp.state);
+  for (const one of settled)
+    deps.metrics.settled(deps.providerName, context.batch.channel, one.followUp.state);
   return request && result.marked ? 'marked' : 'stopped';
 }
 
@@ -97,11 +119,24 @@ async function release(chunk: ClaimedChunk, deps: ChunkRunDeps): Promise<ChunkEn
 }
 
 /** What outcomes mean beyond their message: dead addresses are suppressed, refused credentials pause the provider. */
-async function actOn(outcomes: Outcome[], window: QueuedMessage[], context: WindowContext, deps: ChunkRunDeps): Promise<void> {
+async function actOn(
+  outcomes: Outcome[],
+  window: QueuedMessage[],
+  context: WindowContext,
+  deps: ChunkRunDeps,
+): Promise<void> {
   for (let i = 0; i < outcomes.length; i++) {
     const outcome = outcomes[i]!;
     if (outcome.kind === 'failed' && outcome.suppress) {
-      await persist(() => deps.store.suppress(context.batch.accountId, window[i]!.address, `${outcome.code}: ${outcome.detail}`), deps.log);
+      await persist(
+        () =>
+          deps.store.suppress(
+            context.batch.accountId,
+            window[i]!.address,
+            `${outcome.code}: ${outcome.detail}`,
+          ),
+        deps.log,
+      );
     }
   }
   const refused = outcomes.find((outcome) => outcome.kind === 'credentials_refused');
@@ -118,8 +153,19 @@ function settlements(window: QueuedMessage[], outcomes: Outcome[], { batch }: Wi
     const outcome = outcomes[i]!;
     if (outcome.kind === 'unsent' || outcome.kind === 'credentials_refused') continue;
     const message = window[i]!;
-    const next = followUp(outcome, message.attempts + 1, DEFAULT_RETRY_POLICY, batch.startedAt, now, Math.random());
-    settled.push({ n: message.n, attempt: message.attempts + (next.countsAsAttempt ? 1 : 0), followUp: next });
+    const next = followUp(
+      outcome,
+      message.attempts + 1,
+      DEFAULT_RETRY_POLICY,
+      batch.startedAt,
+      now,
+      Math.random(),
+    );
+    settled.push({
+      n: message.n,
+      attempt: message.attempts + (next.countsAsAttempt ? 1 : 0),
+      followUp: next,
+    });
   }
   return settled;
 }

@@ -91,7 +91,14 @@ export interface ChunkStore {
    * Writes the outcomes of a window (none for a first mark), the counters and the outbox row, and marks the
    * next window, all in one transaction that does nothing when the lease was lost.
    */
-  settle(chunk: ClaimedChunk, owner: string, settled: Settlement[], next: Mark | null, outbox: OutboxPayload | null, leaseMs: number): Promise<SettleResult>;
+  settle(
+    chunk: ClaimedChunk,
+    owner: string,
+    settled: Settlement[],
+    next: Mark | null,
+    outbox: OutboxPayload | null,
+    leaseMs: number,
+  ): Promise<SettleResult>;
   /** The chunk has no unsettled message left. */
   finish(chunk: ClaimedChunk, owner: string): Promise<void>;
   /** Gives the chunk back between two windows: every message handed over has its outcome, none is in doubt. */

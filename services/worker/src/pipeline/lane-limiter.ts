@@ -82,7 +82,9 @@ export class LaneLimiter {
 
   private limitsNow(): RateLimit[] {
     if (this.share >= 1) return this.limits;
-    const base = this.limits.length ? this.limits : [{ amount: Math.max(1, this.seenPerSecond), periodMs: 1000, burst: 1, label: '' }];
+    const base = this.limits.length
+      ? this.limits
+      : [{ amount: Math.max(1, this.seenPerSecond), periodMs: 1000, burst: 1, label: '' }];
     return base.map((limit) => ({ ...limit, amount: limit.amount * this.share, burst: 1 }));
   }
 

@@ -54,7 +54,10 @@ export class Sender implements Agent {
   private readonly stopping = new AbortController();
   private readonly running = new Map<string, Promise<void>>();
   private readonly lanes = new Map<string, LaneState>();
-  private readonly batches = new Map<string, { content: BatchContent; template: ReturnType<typeof compileTemplate> }>();
+  private readonly batches = new Map<
+    string,
+    { content: BatchContent; template: ReturnType<typeof compileTemplate> }
+  >();
   /** Abort controllers of chunks being sent, by batch: a pause reaches them at once. */
   private readonly active = new Map<string, Set<AbortController>>();
   private loop: Promise<void> | null = null;
@@ -92,7 +95,8 @@ export class Sender implements Agent {
     while (!signal.aborted) {
       try {
         const ready = await this.deps.store.readyLanes();
-        for (const lane of ready) if (!this.running.has(lane.id) && this.running.size < MAX_LANES) this.startLane(lane);
+        for (const lane of ready)
+          if (!this.running.has(lane.id) && this.running.size < MAX_LANES) this.startLane(lane);
         await this.deps.dispatcher.wait(IDLE_WAIT_MS, signal);
       } catch (error) {
         this.deps.log.warn({ err: error }, 'sender could not look for work');
@@ -103,7 +107,9 @@ export class Sender implements Agent {
 
   private startLane(lane: Lane): void {
     const run = this.runLane(lane)
-      .catch((error: unknown) => this.deps.log.error({ err: error, provider: lane.provider.name }, 'lane failed'))
+      .catch((error: unknown) =>
+        this.deps.log.error({ err: error, provider: lane.provider.name }, 'lane failed'),
+      )
       .finally(() => this.running.delete(lane.id));
     this.running.set(lane.id, run);
   }
@@ -119,7 +125,9 @@ export class Sender implements Agent {
     for (let done = 0; !this.stopping.signal.aborted; done++) {
       if (done >= CHUNKS_PER_TURN && this.running.size >= MAX_LANES) return;
       const lease = new LeaseClock(leaseMs);
-      const chunk = await lease.during(() => persist(() => store.claim(lane.id, owner, leaseMs), this.deps.log));
+      const chunk = await lease.during(() =>
+        persist(() => store.claim(lane.id, owner, leaseMs), this.deps.log),
+      );
       if (!chunk) return;
       const end = await this.sendChunk(chunk, lane, state, lease);
       if (end !== 'finished') return;
@@ -145,7 +153,9 @@ export class Sender implements Agent {
   private async renew(chunk: ClaimedChunk, lease: LeaseClock): Promise<void> {
     try {
       if (!lease.valid) return;
-      const renewed = await lease.during(() => this.deps.store.renew(chunk, this.deps.owner, this.deps.leaseMs));
+      const renewed = await lease.during(() =>
+        this.deps.store.renew(chunk, this.deps.owner, this.deps.leaseMs),
+      );
       if (!renewed) lease.end();
     } catch (error) {
       this.deps.log.warn({ err: error }, 'lease could not be renewed');
@@ -155,7 +165,17 @@ export class Sender implements Agent {
   private chunkDeps(lane: Lane): ChunkRunDeps {
     const { store, owner, leaseMs, log, metrics, outbox } = this.deps;
     const windowSize = Math.max(1, Math.min(WINDOW, Math.ceil(sustainedPerSecond(lane.provider.limits))));
-    return { store, owner, leaseMs, log, metrics, outbox, windowSize, providerName: lane.provider.name, providerId: lane.id };
+    return {
+      store,
+      owner,
+      leaseMs,
+      log,
+      metrics,
+      outbox,
+      windowSize,
+      providerName: lane.provider.name,
+      providerId: lane.id,
+    };
   }
 
   private async laneState(lane: Lane): Promise<LaneState> {
@@ -171,7 +191,9 @@ export class Sender implements Agent {
       provider,
       version: lane.provider.version,
       limiter: known?.limiter ?? new LaneLimiter(lane.provider.limits, senders),
-      slots: new Slots(concurrency ? Math.max(1, Math.floor(concurrency / senders)) : provider.defaultConcurrency),
+      slots: new Slots(
+        concurrency ? Math.max(1, Math.floor(concurrency / senders)) : provider.defaultConcurrency,
+      ),
     };
     state.limiter.update(lane.provider.limits, senders);
     this.lanes.set(lane.id, state);
@@ -183,7 +205,10 @@ export class Sender implements Agent {
     const known = this.batches.get(id);
     if (known) return known;
     const content = await persist(() => this.deps.store.batch(id), this.deps.log);
-    const template = compileTemplate(content.template, { timezone: content.timezone, missing: content.missingVariables });
+    const template = compileTemplate(content.template, {
+      timezone: content.timezone,
+      missing: content.missingVariables,
+    });
     if (this.batches.size >= BATCH_CACHE_ENTRIES) this.batches.delete(this.batches.keys().next().value!);
     const entry = { content, template };
     this.batches.set(id, entry);

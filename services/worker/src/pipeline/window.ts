@@ -37,15 +37,20 @@ export async function sendWindow(messages: QueuedMessage[], context: WindowConte
       context.slots.give();
       break;
     }
-    inFlight.push(handOver(prepared, context).then((outcome) => {
-      outcomes[i] = outcome;
-    }));
+    inFlight.push(
+      handOver(prepared, context).then((outcome) => {
+        outcomes[i] = outcome;
+      }),
+    );
   }
   await Promise.all(inFlight);
   return outcomes;
 }
 
-async function handOver(message: OutgoingMessage, { provider, slots, limiter }: WindowContext): Promise<Outcome> {
+async function handOver(
+  message: OutgoingMessage,
+  { provider, slots, limiter }: WindowContext,
+): Promise<Outcome> {
   const outcome = await provider.send(message);
   slots.give();
   if (outcome.kind === 'rate_limited') limiter.slowDown(outcome.retryAfterMs);

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 /** Folder of the case files; another folder of the same format can be named by BATCHSENDER_CASES. */
-export const CASES = process.env.BATCHSENDER_CASES ?? fileURLToPath(new URL('../testdata/cases', import.meta.url));
+export const CASES =
+  process.env.BATCHSENDER_CASES ?? fileURLToPath(new URL('../testdata/cases', import.meta.url));
 
 export interface Case<Input = Record<string, unknown>, Expected = Record<string, unknown>> {
   id: string;

@@ -14,15 +14,21 @@ interface Input {
 }
 
 testCases<Input, unknown>('recipients', async (input) => {
-  const bytes = input.file ? readFileSync(`${CASES}/recipients/${input.file}`) : generateFile(input.generate!);
-  const check = await checkRecipients(chunked(bytes), {
-    channel: input.channel,
-    format: input.format,
-    encoding: input.options.encoding ? (encodingOf(input.options.encoding) ?? undefined) : undefined,
-    delimiter: input.options.delimiter,
-    jsonColumns: input.options.json_columns,
-    defaultCountry: input.options.default_country,
-  }, Number.POSITIVE_INFINITY);
+  const bytes = input.file
+    ? readFileSync(`${CASES}/recipients/${input.file}`)
+    : generateFile(input.generate!);
+  const check = await checkRecipients(
+    chunked(bytes),
+    {
+      channel: input.channel,
+      format: input.format,
+      encoding: input.options.encoding ? (encodingOf(input.options.encoding) ?? undefined) : undefined,
+      delimiter: input.options.delimiter,
+      jsonColumns: input.options.json_columns,
+      defaultCountry: input.options.default_country,
+    },
+    Number.POSITIVE_INFINITY,
+  );
   const addresses = check.accepted.map((row) => row.address);
   const rejected = check.rejected.map(({ row, reason }) => ({ row, reason }));
   return {

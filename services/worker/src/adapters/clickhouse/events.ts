@@ -35,11 +35,21 @@ export class ClickHouseEvents implements EventSink, EventStore {
         WHERE account_id = {account:UUID} AND at >= {from:DateTime64(3)} AND at < {to:DateTime64(3)}
           ${query.batchId ? 'AND batch_id = {batch:UUID}' : ''}
         GROUP BY bucket, type ORDER BY bucket, type`,
-      query_params: { account: accountId, from: stamp(query.from), to: stamp(query.to), step: query.stepSeconds, batch: query.batchId },
+      query_params: {
+        account: accountId,
+        from: stamp(query.from),
+        to: stamp(query.to),
+        step: query.stepSeconds,
+        batch: query.batchId,
+      },
       format: 'JSONEachRow',
     });
     const found = await result.json<{ bucket: string; type: string; count: string }>();
-    return found.map((row) => ({ at: `${row.bucket.replace(' ', 'T')}Z`, type: row.type, count: Number(row.count) }));
+    return found.map((row) => ({
+      at: `${row.bucket.replace(' ', 'T')}Z`,
+      type: row.type,
+      count: Number(row.count),
+    }));
   }
 
   async ping(): Promise<void> {

@@ -5,7 +5,8 @@ import type { AccountStore, Identity } from '../../http/stores.ts';
 import type { Pool } from './pool.ts';
 
 const SESSION_TTL = '14 days';
-const KEY_PREFIX_CHARS = 12;
+/** Enough to tell keys apart in a list, never more than a third of a key. */
+const KEY_PREFIX_CHARS = 8;
 
 /** What is stored of a key or session token; both are long and random, so a plain hash cannot be reversed. */
 function digest(secret: string): Buffer {
@@ -75,7 +76,12 @@ export class PostgresAccounts implements AccountStore {
   }
 
   /** Adds the user, or returns false when the address is taken. */
-  async createUser(accountId: string, email: string, password: string, development: boolean): Promise<boolean> {
+  async createUser(
+    accountId: string,
+    email: string,
+    password: string,
+    development: boolean,
+  ): Promise<boolean> {
     const { rowCount } = await this.pool.query(
       `INSERT INTO users (id, account_id, email, password_hash, development) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
       [uuid7(), accountId, email, await hash(password), development],
@@ -86,13 +92,22 @@ export class PostgresAccounts implements AccountStore {
   async createKey(accountId: string, name: string, key: string, development: boolean): Promise<boolean> {
     const { rowCount } = await this.pool.query(
       `INSERT INTO api_keys (id, account_id, name, key_hash, prefix, development) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
-      [uuid7(), accountId, name, digest(key), key.slice(0, KEY_PREFIX_CHARS), development],
+      [
+        uuid7(),
+        accountId,
+        name,
+        digest(key),
+        key.slice(0, Math.min(KEY_PREFIX_CHARS, Math.floor(key.length / 3))),
+        development,
+      ],
     );
     return rowCount === 1;
   }
 
   async accountOfUser(email: string): Promise<string | null> {
-    const { rows } = await this.pool.query('SELECT account_id FROM users WHERE lower(email) = lower($1)', [email]);
+    const { rows } = await this.pool.query('SELECT account_id FROM users WHERE lower(email) = lower($1)', [
+      email,
+    ]);
     return rows[0]?.account_id ?? null;
   }
 }

@@ -2,7 +2,15 @@ import { allowedFrom, type BatchAction, type BatchState, transition } from '../.
 import { AppError, notFound } from '../../domain/errors.ts';
 import { MESSAGE_STATE_NAMES, type MessageState, type StateCounts } from '../../domain/message-state.ts';
 import { uuid7 } from '../../domain/uuid7.ts';
-import type { BatchDetail, BatchStore, BatchView, MessageView, NewBatch, Page, QueueView } from '../../http/stores.ts';
+import type {
+  BatchDetail,
+  BatchStore,
+  BatchView,
+  MessageView,
+  NewBatch,
+  Page,
+  QueueView,
+} from '../../http/stores.ts';
 import { persist } from '../../pipeline/persist.ts';
 import { listMessages } from './messages.ts';
 import { notify } from './notifications.ts';
@@ -10,7 +18,9 @@ import { makeReady } from './planning.ts';
 import { type Client, type Pool, transaction } from './pool.ts';
 import { isUuid } from './providers.ts';
 
-const COUNT_COLUMNS = MESSAGE_STATE_NAMES.map((state) => `coalesce(sum(c.${state}), 0)::int AS ${state}`).join(', ');
+const COUNT_COLUMNS = MESSAGE_STATE_NAMES.map(
+  (state) => `coalesce(sum(c.${state}), 0)::int AS ${state}`,
+).join(', ');
 const VIEW = `
   SELECT b.*, p.name AS provider_name, p.kind AS provider_kind, p.state AS provider_state, p.pause_reason, p.limits, k.*
   FROM batches b JOIN providers p ON p.id = b.provider_id
@@ -32,21 +42,44 @@ export class PostgresBatches implements BatchStore {
     await this.pool.query(
       `INSERT INTO batches (id, account_id, name, channel, provider_id, sender, reply_to, template, scheduled_at, options)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-      [id, accountId, batch.name, batch.channel, batch.providerId, batch.from, batch.replyTo, batch.template, batch.scheduledAt, batch.options],
+      [
+        id,
+        accountId,
+        batch.name,
+        batch.channel,
+        batch.providerId,
+        batch.from,
+        batch.replyTo,
+        batch.template,
+        batch.scheduledAt,
+        batch.options,
+      ],
     );
     return id;
   }
 
   async get(accountId: string, id: string): Promise<BatchDetail> {
     if (!isUuid(id)) throw notFound('batch', id);
-    const { rows } = await this.pool.query({ name: 'batch-view', text: `${VIEW} WHERE b.account_id = $1 AND b.id = $2`, values: [accountId, id] });
+    const { rows } = await this.pool.query({
+      name: 'batch-view',
+      text: `${VIEW} WHERE b.account_id = $1 AND b.id = $2`,
+      values: [accountId, id],
+    });
     const row = rows[0];
     if (!row) throw notFound('batch', id);
-    return { ...view(row), template: row.template, options: row.options, ...(await this.pace(id, row.state)) };
+    return {
+      ...view(row),
+      template: row.template,
+      options: row.options,
+      ...(await this.pace(id, row.state)),
+    };
   }
 
   /** How fast the batch moves now: what the leased and just finished chunks settled, by their row versions. */
-  private async pace(id: string, state: BatchState): Promise<{ settledRecently: number; nextRetryAt: Date | null }> {
+  private async pace(
+    id: string,
+    state: BatchState,
+  ): Promise<{ settledRecently: number; nextRetryAt: Date | null }> {
     if (state !== 'sending') return { settledRecently: 0, nextRetryAt: null };
     const { rows } = await this.pool.query({
       name: 'batch-pace',
@@ -68,7 +101,12 @@ export class PostgresBatches implements BatchStore {
     return rows.map(view);
   }
 
-  async messages(accountId: string, id: string, state: MessageState | null, page: Page): Promise<MessageView[]> {
+  async messages(
+    accountId: string,
+    id: string,
+    state: MessageState | null,
+    page: Page,
+  ): Promise<MessageView[]> {
     const batch = await this.get(accountId, id);
     return listMessages(this.pool, batch, state, page);
   }
@@ -79,7 +117,10 @@ export class PostgresBatches implements BatchStore {
   }
 
   async discard(accountId: string, id: string): Promise<void> {
-    await this.pool.query(`DELETE FROM batches WHERE account_id = $1 AND id = $2 AND state = 'draft' AND total = 0`, [accountId, id]);
+    await this.pool.query(
+      `DELETE FROM batches WHERE account_id = $1 AND id = $2 AND state = 'draft' AND total = 0`,
+      [accountId, id],
+    );
   }
 
   async queue(accountId: string): Promise<QueueView[]> {
@@ -98,7 +139,12 @@ export class PostgresBatches implements BatchStore {
 }
 
 async function act(client: Client, accountId: string, id: string, action: BatchAction): Promise<void> {
-  const { rows } = await client.query<{ state: BatchState; total: number; started_at: Date | null; scheduled_at: Date | null }>(
+  const { rows } = await client.query<{
+    state: BatchState;
+    total: number;
+    started_at: Date | null;
+    scheduled_at: Date | null;
+  }>(
     'SELECT state, total, started_at, scheduled_at FROM batches WHERE account_id = $1 AND id = $2 FOR UPDATE',
     [accountId, id],
   );
@@ -106,10 +152,16 @@ async function act(client: Client, accountId: string, id: string, action: BatchA
   if (!batch) throw notFound('batch', id);
   const to = transition(batch.state, action);
   if (!to) {
-    throw new AppError('batch_state_conflict', 409, `A batch that is ${batch.state} cannot be told to ${action}; only one that is ${allowedFrom(action).join(', ')}.`);
+    throw new AppError(
+      'batch_state_conflict',
+      409,
+      `A batch that is ${batch.state} cannot be told to ${action}; only one that is ${allowedFrom(action).join(', ')}.`,
+    );
   }
   if (action === 'send' && batch.total === 0) {
-    throw new AppError('batch_empty', 409, 'The batch has no recipients.', { fix: `Upload them first: POST /api/batches/${id}/recipients` });
+    throw new AppError('batch_empty', 409, 'The batch has no recipients.', {
+      fix: `Upload them first: POST /api/batches/${id}/recipients`,
+    });
   }
   if (to === batch.state) return;
   if (action === 'pause') await pause(client, id);
@@ -118,13 +170,24 @@ async function act(client: Client, accountId: string, id: string, action: BatchA
 }
 
 /** Sends now, or at the scheduled time when that is still to come. */
-async function open(client: Client, id: string, batch: { state: BatchState; started_at: Date | null; scheduled_at: Date | null }) {
-  const waits = batch.started_at === null && batch.state !== 'scheduled' && batch.scheduled_at !== null && batch.scheduled_at > new Date();
+async function open(
+  client: Client,
+  id: string,
+  batch: { state: BatchState; started_at: Date | null; scheduled_at: Date | null },
+) {
+  const waits =
+    batch.started_at === null &&
+    batch.state !== 'scheduled' &&
+    batch.scheduled_at !== null &&
+    batch.scheduled_at > new Date();
   if (waits) {
     await client.query(`UPDATE batches SET state = 'scheduled' WHERE id = $1`, [id]);
     return;
   }
-  await client.query(`UPDATE batches SET state = 'sending', started_at = coalesce(started_at, now()) WHERE id = $1`, [id]);
+  await client.query(
+    `UPDATE batches SET state = 'sending', started_at = coalesce(started_at, now()) WHERE id = $1`,
+    [id],
+  );
   await makeReady(client, id);
 }
 
@@ -165,7 +228,14 @@ function view(row: any): BatchView {
     id: row.id,
     name: row.name,
     channel: row.channel,
-    provider: { id: row.provider_id, name: row.provider_name, kind: row.provider_kind, state: row.provider_state, pauseReason: row.pause_reason, limits: row.limits },
+    provider: {
+      id: row.provider_id,
+      name: row.provider_name,
+      kind: row.provider_kind,
+      state: row.provider_state,
+      pauseReason: row.pause_reason,
+      limits: row.limits,
+    },
     from: row.sender,
     replyTo: row.reply_to,
     state: row.state,

@@ -100,7 +100,11 @@ export class PostgresChunks implements ChunkStore {
   async load(chunk: ClaimedChunk, accountId: string): Promise<QueuedMessage[]> {
     const query: QueryConfig = chunk.ns
       ? { name: 'load-list', text: LOAD_LIST, values: [chunk.batchId, accountId, chunk.ns] }
-      : { name: 'load-range', text: LOAD_RANGE, values: [chunk.batchId, accountId, chunk.firstN, chunk.lastN] };
+      : {
+          name: 'load-range',
+          text: LOAD_RANGE,
+          values: [chunk.batchId, accountId, chunk.firstN, chunk.lastN],
+        };
     return (await this.pool.query(query)).rows;
   }
 
@@ -132,7 +136,18 @@ export class PostgresChunks implements ChunkStore {
     const statement = chunk.ns ? SETTLE_RETRY : SETTLE_RANGE;
     const { rows } = await this.pool.query({
       ...statement,
-      values: [chunk.batchId, chunk.no, chunk.epoch, owner, leaseMs, next?.upto ?? null, next?.count ?? 0, ...columns(settled), outbox?.accountId ?? null, outbox && JSON.stringify(outbox)],
+      values: [
+        chunk.batchId,
+        chunk.no,
+        chunk.epoch,
+        owner,
+        leaseMs,
+        next?.upto ?? null,
+        next?.count ?? 0,
+        ...columns(settled),
+        outbox?.accountId ?? null,
+        outbox && JSON.stringify(outbox),
+      ],
     });
     const row = rows[0];
     return row ? { owned: true, marked: next !== null && row.sending_allowed } : { owned: false };

@@ -1,5 +1,5 @@
-import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { BatchState } from '../../domain/batch-state.ts';
 import { addressKey } from '../../domain/channel.ts';
@@ -28,12 +28,19 @@ export class PostgresImports implements ImportStore {
     this.pool = pool;
   }
 
-  async import(accountId: string, batchId: string, bytes: AsyncIterable<Uint8Array>, options: RecipientOptions): Promise<ImportResult> {
+  async import(
+    accountId: string,
+    batchId: string,
+    bytes: AsyncIterable<Uint8Array>,
+    options: RecipientOptions,
+  ): Promise<ImportResult> {
     try {
       return await transaction(this.pool, (client) => importFile(client, accountId, batchId, bytes, options));
     } catch (error) {
       if (!(error instanceof RecipientFileError)) throw error;
-      throw new AppError(`recipients_${error.code}`, 422, error.message, { fix: 'Nothing was imported. Check the file with: batchsender recipients check FILE' });
+      throw new AppError(`recipients_${error.code}`, 422, error.message, {
+        fix: 'Nothing was imported. Check the file with: batchsender recipients check FILE',
+      });
     }
   }
 
@@ -49,14 +56,21 @@ export class PostgresImports implements ImportStore {
         `SELECT row, column_name, reason, text FROM import_rejects WHERE import_id = $1 AND row > $2 ORDER BY row LIMIT ${REJECTS_PAGE}`,
         [importId, after],
       );
-      for (const row of page.rows) yield { row: row.row, column: row.column_name, reason: row.reason, text: row.text };
+      for (const row of page.rows)
+        yield { row: row.row, column: row.column_name, reason: row.reason, text: row.text };
       if (page.rows.length < REJECTS_PAGE) return;
       after = page.rows.at(-1).row;
     }
   }
 }
 
-async function importFile(client: Client, accountId: string, batchId: string, bytes: AsyncIterable<Uint8Array>, options: RecipientOptions): Promise<ImportResult> {
+async function importFile(
+  client: Client,
+  accountId: string,
+  batchId: string,
+  bytes: AsyncIterable<Uint8Array>,
+  options: RecipientOptions,
+): Promise<ImportResult> {
   const batch = await lockDraft(client, accountId, batchId);
   await client.query(`
     CREATE TEMP TABLE staged (
@@ -70,24 +84,56 @@ async function importFile(client: Client, accountId: string, batchId: string, by
   if (accepted === 0 && duplicates === 0) throw noneAccepted(counted.rejected, counted.first);
   const suppressed = await moveIn(client, accountId, batchId, batch, accepted);
   const facts = file.facts();
-  const id = await record(client, batchId, { accepted, rejected: counted.rejected + duplicates, duplicates, suppressed, facts });
-  const first = await client.query(`SELECT row, column_name AS column, reason, text FROM import_rejects WHERE import_id = $1 ORDER BY row LIMIT ${FIRST_REJECTED}`, [id]);
-  return { id, accepted, rejected: counted.rejected + duplicates, duplicates, suppressed, firstRejected: first.rows, ...facts };
+  const id = await record(client, batchId, {
+    accepted,
+    rejected: counted.rejected + duplicates,
+    duplicates,
+    suppressed,
+    facts,
+  });
+  const first = await client.query(
+    `SELECT row, column_name AS column, reason, text FROM import_rejects WHERE import_id = $1 ORDER BY row LIMIT ${FIRST_REJECTED}`,
+    [id],
+  );
+  return {
+    id,
+    accepted,
+    rejected: counted.rejected + duplicates,
+    duplicates,
+    suppressed,
+    firstRejected: first.rows,
+    ...facts,
+  };
 }
 
-async function lockDraft(client: Client, accountId: string, batchId: string): Promise<{ total: number; next_chunk: number; state: BatchState }> {
+async function lockDraft(
+  client: Client,
+  accountId: string,
+  batchId: string,
+): Promise<{ total: number; next_chunk: number; state: BatchState }> {
   if (!isUuid(batchId)) throw notFound('batch', batchId);
-  const { rows } = await client.query('SELECT total, next_chunk, state FROM batches WHERE account_id = $1 AND id = $2 FOR UPDATE', [accountId, batchId]);
+  const { rows } = await client.query(
+    'SELECT total, next_chunk, state FROM batches WHERE account_id = $1 AND id = $2 FOR UPDATE',
+    [accountId, batchId],
+  );
   const batch = rows[0];
   if (!batch) throw notFound('batch', batchId);
   if (batch.state !== 'draft' && batch.state !== 'scheduled') {
-    throw new AppError('batch_state_conflict', 409, `A batch that is ${batch.state} takes no more recipients.`, { fix: 'Create another batch for them.' });
+    throw new AppError(
+      'batch_state_conflict',
+      409,
+      `A batch that is ${batch.state} takes no more recipients.`,
+      { fix: 'Create another batch for them.' },
+    );
   }
   return batch;
 }
 
 /** Copies accepted and rejected rows into the staging table while the file is being read. */
-async function stage(client: Client, file: RecipientFile): Promise<{ accepted: number; rejected: number; first: RejectedRow[] }> {
+async function stage(
+  client: Client,
+  file: RecipientFile,
+): Promise<{ accepted: number; rejected: number; first: RejectedRow[] }> {
   const counted = { accepted: 0, rejected: 0, first: [] as RejectedRow[] };
   let seq = 0;
   async function* lines(): AsyncGenerator<string> {
@@ -102,7 +148,8 @@ async function stage(client: Client, file: RecipientFile): Promise<{ accepted: n
       }
       counted.accepted += batch.accepted.length;
       counted.rejected += batch.rejected.length;
-      if (counted.first.length < FIRST_REJECTED) counted.first.push(...batch.rejected.slice(0, FIRST_REJECTED - counted.first.length));
+      if (counted.first.length < FIRST_REJECTED)
+        counted.first.push(...batch.rejected.slice(0, FIRST_REJECTED - counted.first.length));
       if (text !== '') yield text;
     }
   }
@@ -126,7 +173,13 @@ async function rejectDuplicates(client: Client, batchId: string, hasMessages: bo
 }
 
 /** Numbers the staged rows after those that are there, cuts them into chunks, and counts the suppressed. */
-async function moveIn(client: Client, accountId: string, batchId: string, batch: { total: number; next_chunk: number }, accepted: number): Promise<number> {
+async function moveIn(
+  client: Client,
+  accountId: string,
+  batchId: string,
+  batch: { total: number; next_chunk: number },
+  accepted: number,
+): Promise<number> {
   await client.query(
     `INSERT INTO messages (batch_id, n, state, address, vars)
      SELECT $1, $3::int + row_number() OVER (ORDER BY s.seq),
@@ -142,7 +195,11 @@ async function moveIn(client: Client, accountId: string, batchId: string, batch:
      GROUP BY b.id, (m.n - $2::int - 1) / ${CHUNK_SIZE} RETURNING suppressed`,
     [batchId, batch.total, batch.next_chunk],
   );
-  await client.query('UPDATE batches SET total = total + $2, next_chunk = next_chunk + $3 WHERE id = $1', [batchId, accepted, rows.length]);
+  await client.query('UPDATE batches SET total = total + $2, next_chunk = next_chunk + $3 WHERE id = $1', [
+    batchId,
+    accepted,
+    rows.length,
+  ]);
   return rows.reduce((sum, row) => sum + row.suppressed, 0);
 }
 
@@ -152,23 +209,34 @@ async function record(
   result: { accepted: number; rejected: number; duplicates: number; suppressed: number; facts: unknown },
 ): Promise<string> {
   const id = uuid7();
-  await client.query('INSERT INTO imports (id, batch_id, accepted, rejected, duplicates, suppressed, facts) VALUES ($1, $2, $3, $4, $5, $6, $7)', [
-    id, batchId, result.accepted, result.rejected, result.duplicates, result.suppressed, result.facts,
-  ]);
-  await client.query('INSERT INTO import_rejects SELECT $1, row, column_name, reason, text FROM staged WHERE reason IS NOT NULL', [id]);
+  await client.query(
+    'INSERT INTO imports (id, batch_id, accepted, rejected, duplicates, suppressed, facts) VALUES ($1, $2, $3, $4, $5, $6, $7)',
+    [id, batchId, result.accepted, result.rejected, result.duplicates, result.suppressed, result.facts],
+  );
+  await client.query(
+    'INSERT INTO import_rejects SELECT $1, row, column_name, reason, text FROM staged WHERE reason IS NOT NULL',
+    [id],
+  );
   return id;
 }
 
 function noneAccepted(count: number, first: RejectedRow[]): AppError {
   const reasons = [...new Set(first.map((row) => row.reason))] satisfies RowReason[];
   const example = first[0] ? ` Row ${first[0].row}: ${first[0].text}.` : '';
-  return new AppError('recipients_none_accepted', 422, `None of the ${count} rows can be used (${reasons.join(', ')}).${example}`, {
-    fix: 'Nothing was imported. Check the file with: batchsender recipients check FILE',
-    details: { rejected: first },
-  });
+  return new AppError(
+    'recipients_none_accepted',
+    422,
+    `None of the ${count} rows can be used (${reasons.join(', ')}).${example}`,
+    {
+      fix: 'Nothing was imported. Check the file with: batchsender recipients check FILE',
+      details: { rejected: first },
+    },
+  );
 }
 
 /** COPY's text format: backslash, tab and line breaks are written as escapes. */
 function escapeCopy(text: string): string {
-  return /[\\\t\n\r]/.test(text) ? text.replace(/\\/g, '\\\\').replace(/\t/g, '\\t').replace(/\n/g, '\\n').replace(/\r/g, '\\r') : text;
+  return /[\\\t\n\r]/.test(text)
+    ? text.replace(/\\/g, '\\\\').replace(/\t/g, '\\t').replace(/\n/g, '\\n').replace(/\r/g, '\\r')
+    : text;
 }

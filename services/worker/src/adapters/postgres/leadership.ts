@@ -17,7 +17,9 @@ export class AdvisoryLeadership implements Leadership {
   async lead(): Promise<boolean> {
     if (this.leading && this.client) return true;
     const client = await this.connected();
-    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [PLANNER_LOCK]);
+    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
+      PLANNER_LOCK,
+    ]);
     this.leading = rows[0]!.locked;
     return this.leading;
   }
@@ -30,7 +32,11 @@ export class AdvisoryLeadership implements Leadership {
 
   private async connected(): Promise<pg.Client> {
     if (this.client) return this.client;
-    const client = new pg.Client({ connectionString: this.url, application_name: 'batchsender planner', keepAlive: true });
+    const client = new pg.Client({
+      connectionString: this.url,
+      application_name: 'batchsender planner',
+      keepAlive: true,
+    });
     const gone = () => {
       if (this.client !== client) return;
       this.client = null;

@@ -21,16 +21,27 @@ const BY_STATE = `
   ) m ORDER BY k.first_n, m.n LIMIT $3`;
 
 /** One page of a batch's messages by n, all or those in one state. */
-export async function listMessages(pool: Pool, batch: BatchDetail, state: MessageState | null, page: Page): Promise<MessageView[]> {
+export async function listMessages(
+  pool: Pool,
+  batch: BatchDetail,
+  state: MessageState | null,
+  page: Page,
+): Promise<MessageView[]> {
   const cancelled = batch.state === 'cancelled';
   const after = Number(page.cursor ?? 0);
   if (state === null) {
-    const { rows } = await pool.query({ name: 'messages-all', text: ALL, values: [batch.id, after, page.limit] });
+    const { rows } = await pool.query({
+      name: 'messages-all',
+      text: ALL,
+      values: [batch.id, after, page.limit],
+    });
     return rows.map((row) => messageView(batch.id, row, cancelled));
   }
   const stored = storedStates(state, cancelled);
   if (stored.length === 0) return [];
-  const counted = `(${columnsCounting(state).map((column) => `c.${column} <> 0`).join(' OR ')})`;
+  const counted = `(${columnsCounting(state)
+    .map((column) => `c.${column} <> 0`)
+    .join(' OR ')})`;
   const { rows } = await pool.query({
     name: `messages-${state}-${cancelled}`,
     text: BY_STATE.replace('$5', counted),
@@ -42,7 +53,8 @@ export async function listMessages(pool: Pool, batch: BatchDetail, state: Messag
 /** Row states that a user sees as `state`. */
 function storedStates(state: MessageState, cancelled: boolean): number[] {
   const open = [MESSAGE_STATES.queued, MESSAGE_STATES.deferred];
-  if (state === 'cancelled') return cancelled ? [...open, MESSAGE_STATES.cancelled] : [MESSAGE_STATES.cancelled];
+  if (state === 'cancelled')
+    return cancelled ? [...open, MESSAGE_STATES.cancelled] : [MESSAGE_STATES.cancelled];
   if (cancelled && (state === 'queued' || state === 'deferred')) return [];
   return state === 'sending' ? [] : [MESSAGE_STATES[state]];
 }

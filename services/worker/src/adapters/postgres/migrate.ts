@@ -18,7 +18,14 @@ export async function migratePostgres(url: string, dir = `${MIGRATIONS_DIR}/post
   const client = new pg.Client({ connectionString: url, application_name: 'batchsender migrate' });
   await client.connect();
   try {
-    const applied = await runner({ dbClient: client, dir, direction: 'up', migrationsTable: MIGRATIONS_TABLE, singleTransaction: true, log: () => {} });
+    const applied = await runner({
+      dbClient: client,
+      dir,
+      direction: 'up',
+      migrationsTable: MIGRATIONS_TABLE,
+      singleTransaction: true,
+      log: () => {},
+    });
     return applied.map((migration) => migration.name);
   } finally {
     await client.end();

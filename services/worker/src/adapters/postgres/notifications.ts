@@ -39,8 +39,14 @@ export class Notifications {
 
   async start(): Promise<void> {
     if (this.client || this.stopped) return;
-    const client = new pg.Client({ connectionString: this.url, application_name: 'batchsender listen', keepAlive: true });
-    client.on('notification', ({ channel, payload }) => this.emit(channel as NotificationChannel, payload ?? ''));
+    const client = new pg.Client({
+      connectionString: this.url,
+      application_name: 'batchsender listen',
+      keepAlive: true,
+    });
+    client.on('notification', ({ channel, payload }) =>
+      this.emit(channel as NotificationChannel, payload ?? ''),
+    );
     client.on('error', (error) => this.log.warn({ err: error }, 'listening connection broke'));
     client.on('end', () => this.reconnect());
     await client.connect();
@@ -59,7 +65,9 @@ export class Notifications {
     const woken = new AbortController();
     const listener = () => woken.abort();
     this.on(channel, listener);
-    return sleep(ms, AbortSignal.any([woken.signal, signal])).finally(() => this.listeners.get(channel)?.delete(listener));
+    return sleep(ms, AbortSignal.any([woken.signal, signal])).finally(() =>
+      this.listeners.get(channel)?.delete(listener),
+    );
   }
 
   private emit(channel: NotificationChannel, payload: string): void {
@@ -70,7 +78,9 @@ export class Notifications {
     this.client = null;
     while (!this.stopped && !this.client) {
       await sleep(RECONNECT_MS);
-      await this.start().catch((error: unknown) => this.log.warn({ err: error }, 'listening connection not back yet'));
+      await this.start().catch((error: unknown) =>
+        this.log.warn({ err: error }, 'listening connection not back yet'),
+      );
     }
     // Whatever was notified meanwhile is unknown: let everybody look.
     for (const channel of CHANNELS) if (channel !== 'batch_control') this.emit(channel, '');

@@ -9,7 +9,9 @@ export class PostgresOutbox implements OutboxStore {
   }
 
   async take(limit: number): Promise<OutboxRow[]> {
-    const { rows } = await this.pool.query<OutboxRow>('SELECT id, payload FROM outbox ORDER BY id LIMIT $1', [limit]);
+    const { rows } = await this.pool.query<OutboxRow>('SELECT id, payload FROM outbox ORDER BY id LIMIT $1', [
+      limit,
+    ]);
     return rows;
   }
 

@@ -46,7 +46,8 @@ export class PostgresPlanning implements PlannerStore {
     );
     let gathered = 0;
     for (const { batch_id, ns } of rows) {
-      for (let at = 0; at < ns.length; at += RETRY_CHUNK) gathered += await this.gather(batch_id, ns.slice(at, at + RETRY_CHUNK));
+      for (let at = 0; at < ns.length; at += RETRY_CHUNK)
+        gathered += await this.gather(batch_id, ns.slice(at, at + RETRY_CHUNK));
     }
     if (gathered) await notify(this.pool, 'chunk_ready', '');
     return gathered;
@@ -55,7 +56,10 @@ export class PostgresPlanning implements PlannerStore {
   private gather(batchId: string, ns: number[]): Promise<number> {
     return transaction(this.pool, async (client) => {
       // Locked against a pause or cancel at the same moment.
-      const batch = await client.query<{ state: string }>('SELECT state FROM batches WHERE id = $1 FOR UPDATE', [batchId]);
+      const batch = await client.query<{ state: string }>(
+        'SELECT state FROM batches WHERE id = $1 FOR UPDATE',
+        [batchId],
+      );
       await client.query('DELETE FROM deferrals WHERE batch_id = $1 AND n = ANY($2)', [batchId, ns]);
       if (batch.rows[0]?.state === 'cancelled') return 0;
       const { rowCount } = await client.query(
@@ -101,7 +105,10 @@ export async function makeReady(client: Client, batchId: string): Promise<void> 
     `UPDATE chunks SET state = 'ready', ready_at = now() WHERE batch_id = $1 AND state IN ('draft', 'paused')`,
     [batchId],
   );
-  await client.query(`UPDATE chunks SET halt = NULL WHERE batch_id = $1 AND state = 'leased' AND halt = 'paused'`, [batchId]);
+  await client.query(
+    `UPDATE chunks SET halt = NULL WHERE batch_id = $1 AND state = 'leased' AND halt = 'paused'`,
+    [batchId],
+  );
   await notify(client, 'chunk_ready', '');
   await notify(client, 'planner', '');
 }

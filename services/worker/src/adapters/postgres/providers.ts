@@ -79,7 +79,10 @@ export class PostgresProviders implements ProviderStore {
         fix: 'Wait until it has finished, or cancel it.',
       });
     }
-    await this.pool.query('UPDATE providers SET removed_at = now(), secrets = NULL WHERE account_id = $1 AND id = $2', [accountId, id]);
+    await this.pool.query(
+      'UPDATE providers SET removed_at = now(), secrets = NULL WHERE account_id = $1 AND id = $2',
+      [accountId, id],
+    );
   }
 
   async resume(accountId: string, id: string): Promise<ProviderSummary> {
@@ -112,7 +115,9 @@ export class PostgresProviders implements ProviderStore {
 
   // biome-ignore lint/suspicious/noExplicitAny: a row as pg types it
   private summary(row: any): ProviderSummary {
-    const hidden = Object.fromEntries(Object.keys(this.secrets.open(row.secrets)).map((name) => [name, SHOWN_SECRET]));
+    const hidden = Object.fromEntries(
+      Object.keys(this.secrets.open(row.secrets)).map((name) => [name, SHOWN_SECRET]),
+    );
     return {
       id: row.id,
       name: row.name,

@@ -25,7 +25,10 @@ export class WorkerRegistry implements Agent {
 
   async start(): Promise<void> {
     await this.beat();
-    this.timer = setInterval(() => this.beat().catch((error: unknown) => this.log.warn({ err: error }, 'heartbeat failed')), BEAT_MS);
+    this.timer = setInterval(
+      () => this.beat().catch((error: unknown) => this.log.warn({ err: error }, 'heartbeat failed')),
+      BEAT_MS,
+    );
   }
 
   async stop(): Promise<void> {

@@ -16,8 +16,23 @@ export interface ProviderKind {
 /** Every kind of provider, by the name that users write. */
 export function providerKinds(inbox: MockInbox): Record<string, ProviderKind> {
   return {
-    mock: { settings: MockSettings, secrets: [], channels: ['email', 'sms'], create: (config) => new MockProvider(config, inbox) },
-    smtp: { settings: SmtpSettings, secrets: ['password'], channels: ['email'], create: (config) => new SmtpProvider(config) },
-    webhook: { settings: WebhookSettings, secrets: ['authorization'], channels: ['email', 'sms'], create: (config) => new WebhookProvider(config) },
+    mock: {
+      settings: MockSettings,
+      secrets: [],
+      channels: ['email', 'sms'],
+      create: (config) => new MockProvider(config, inbox),
+    },
+    smtp: {
+      settings: SmtpSettings,
+      secrets: ['password'],
+      channels: ['email'],
+      create: (config) => new SmtpProvider(config),
+    },
+    webhook: {
+      settings: WebhookSettings,
+      secrets: ['authorization'],
+      channels: ['email', 'sms'],
+      create: (config) => new WebhookProvider(config),
+    },
   };
 }

@@ -34,7 +34,8 @@ const MAX_LABEL_OCTETS = 63;
 
 const ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]";
 const PLAIN = new RegExp(`^(${ATEXT}+(?:\\.${ATEXT}+)*)@([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)$`);
-const DOT_STRING = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\u{10ffff}]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\u{10ffff}]+)*$/u;
+const DOT_STRING =
+  /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\u{10ffff}]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\u{10ffff}]+)*$/u;
 const QUOTED_STRING = /^"(?:[^"\\\u0000-\u001f\u007f]|\\[^\u0000-\u001f\u007f])*"$/u;
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 /** Blanks, tabs, no-break and zero-width characters that files carry around addresses. */
@@ -50,7 +51,14 @@ export function parseEmail(value: string): EmailAddress | InvalidAddress {
     const domain = asciiDomain(plain[2]!);
     if (typeof domain === 'string' && plain[1]!.length + domain.length + 1 <= MAX_ADDRESS_OCTETS) {
       const local = plain[1]!;
-      return { valid: true, address: `${local}@${domain}`, local, domain, needs_smtputf8: false, display_name: null };
+      return {
+        valid: true,
+        address: `${local}@${domain}`,
+        local,
+        domain,
+        needs_smtputf8: false,
+        display_name: null,
+      };
     }
   }
   return parseUnusual(value);
@@ -95,13 +103,21 @@ function parseAddrSpec(spec: string, display_name: string | null): EmailAddress 
   if (at <= 0 || at === spec.length - 1) return invalid('syntax');
   const local = spec.slice(0, at);
   if (!DOT_STRING.test(local) && !QUOTED_STRING.test(local)) return invalid('syntax');
-  if (!local.startsWith('"') && (INNER_BLANKS.test(local) || BIDI_OR_INVISIBLE.test(local))) return invalid('syntax');
+  if (!local.startsWith('"') && (INNER_BLANKS.test(local) || BIDI_OR_INVISIBLE.test(local)))
+    return invalid('syntax');
   if (Buffer.byteLength(local) > MAX_LOCAL_OCTETS) return invalid('too_long');
   const domain = asciiDomain(spec.slice(at + 1));
   if (typeof domain !== 'string') return domain;
   const address = `${local}@${domain}`;
   if (Buffer.byteLength(address) > MAX_ADDRESS_OCTETS) return invalid('too_long');
-  return { valid: true, address, local, domain, needs_smtputf8: /[^\u0000-\u007f]/.test(local), display_name };
+  return {
+    valid: true,
+    address,
+    local,
+    domain,
+    needs_smtputf8: /[^\u0000-\u007f]/.test(local),
+    display_name,
+  };
 }
 
 /** Two or more things with an @, apart by comma, semicolon or blank, outside quotes. */
@@ -130,7 +146,8 @@ function checkDomain(domain: string): string | InvalidAddress {
   if (/[\u0000-\u002c\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]/.test(cleaned)) return invalid('syntax');
   if (!cleaned.includes('.') && !/[\u3002\uff0e\uff61]/.test(cleaned)) return invalid('single_label');
   const labels = cleaned.split(/[.\u3002\uff0e\uff61]/);
-  if (labels.some((label) => label === '' || label.startsWith('-') || label.endsWith('-'))) return invalid('syntax');
+  if (labels.some((label) => label === '' || label.startsWith('-') || label.endsWith('-')))
+    return invalid('syntax');
   if (/^[0-9]+$/.test(labels.at(-1)!)) return invalid('syntax');
   const ascii = toAscii(labels);
   if (ascii === null) return invalid('syntax');

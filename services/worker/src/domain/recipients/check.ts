@@ -1,7 +1,7 @@
 import { addressKey } from '../channel.ts';
 import { AddressHashes } from './duplicates.ts';
-import { type FileErrorCode, RecipientFileError, type RejectedRow, rejected } from './reason.ts';
 import { type RecipientOptions, readRecipients } from './reader.ts';
+import { type FileErrorCode, RecipientFileError, type RejectedRow, rejected } from './reason.ts';
 
 /** What a file would import as, without importing it. */
 export interface FileCheck {
@@ -17,8 +17,22 @@ export interface FileCheck {
 }
 
 /** Reads the whole file; keeps the first `keep` accepted rows and every rejected one. */
-export async function checkRecipients(bytes: AsyncIterable<Uint8Array>, options: RecipientOptions, keep: number): Promise<FileCheck> {
-  const check: FileCheck = { file_error: null, file_error_text: null, accepted_count: 0, accepted: [], rejected: [], columns: [], encoding: null, delimiter: null, format: null };
+export async function checkRecipients(
+  bytes: AsyncIterable<Uint8Array>,
+  options: RecipientOptions,
+  keep: number,
+): Promise<FileCheck> {
+  const check: FileCheck = {
+    file_error: null,
+    file_error_text: null,
+    accepted_count: 0,
+    accepted: [],
+    rejected: [],
+    columns: [],
+    encoding: null,
+    delimiter: null,
+    format: null,
+  };
   const seen = new AddressHashes();
   try {
     const file = await readRecipients(bytes, options);
@@ -29,7 +43,8 @@ export async function checkRecipients(bytes: AsyncIterable<Uint8Array>, options:
           continue;
         }
         check.accepted_count++;
-        if (check.accepted.length < keep) check.accepted.push({ address: row.address, variables: JSON.parse(row.variables) });
+        if (check.accepted.length < keep)
+          check.accepted.push({ address: row.address, variables: JSON.parse(row.variables) });
       }
       batch.rejected.sort((a, b) => a.row - b.row);
       check.rejected.push(...batch.rejected);
@@ -38,7 +53,14 @@ export async function checkRecipients(bytes: AsyncIterable<Uint8Array>, options:
     Object.assign(check, file.facts());
   } catch (error) {
     if (!(error instanceof RecipientFileError)) throw error;
-    return { ...check, file_error: error.code, file_error_text: error.message, accepted_count: 0, accepted: [], rejected: [] };
+    return {
+      ...check,
+      file_error: error.code,
+      file_error_text: error.message,
+      accepted_count: 0,
+      accepted: [],
+      rejected: [],
+    };
   }
   return check;
 }

@@ -1,6 +1,12 @@
 import { type Channel, checkAddress } from '../channel.ts';
 import { detectDelimiter, separatorHint } from './delimiter.ts';
-import { ADDRESS_COLUMN_HINT, type Columns, columnsByHeader, columnsByPosition, namesAddress } from './header.ts';
+import {
+  ADDRESS_COLUMN_HINT,
+  type Columns,
+  columnsByHeader,
+  columnsByPosition,
+  namesAddress,
+} from './header.ts';
 import { MAX_CELL_BYTES, RecipientFileError, type RowBatch, type RowReason, rejected } from './reason.ts';
 import { type RawRecord, RecordSplitter } from './records.ts';
 import type { TextSource } from './source.ts';
@@ -131,7 +137,9 @@ class RowMapper {
     this.columns.names.forEach((name, i) => {
       if (name !== null && json.has(name)) this.jsonColumns.add(i);
     });
-    this.facts.columns = this.columns.names.map((name, i) => (i === this.columns!.address ? 'address' : (name ?? `column_${i + 1}`)));
+    this.facts.columns = this.columns.names.map((name, i) =>
+      i === this.columns!.address ? 'address' : (name ?? `column_${i + 1}`),
+    );
     return isHeader;
   }
 
@@ -162,7 +170,8 @@ class RowMapper {
 
   /** The cell as JSON text, or null after rejecting the row. */
   private value(cell: string, column: number, batch: RowBatch): string | null {
-    if (cell.length <= MAX_CELL_BYTES && !NEEDS_WORK.test(cell) && !this.jsonColumns.has(column)) return `"${cell}"`;
+    if (cell.length <= MAX_CELL_BYTES && !NEEDS_WORK.test(cell) && !this.jsonColumns.has(column))
+      return `"${cell}"`;
     const text = this.text(cell, column, batch);
     if (text === null) return null;
     if (!this.jsonColumns.has(column)) return JSON.stringify(text);
@@ -207,4 +216,3 @@ class RowMapper {
     return null;
   }
 }
-

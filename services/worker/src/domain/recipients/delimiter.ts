@@ -15,7 +15,11 @@ export function separatorHint(head: string): string | null {
  *
  * @param isAddress whether a cell of the first record is, or names, an address: the best evidence there is
  */
-export function detectDelimiter(sample: string, complete: boolean, isAddress: (cell: string) => boolean): string {
+export function detectDelimiter(
+  sample: string,
+  complete: boolean,
+  isAddress: (cell: string) => boolean,
+): string {
   let best = { delimiter: ',', score: 0 };
   for (const delimiter of DELIMITERS) {
     const score = scoreOf(sample, complete, delimiter, isAddress);
@@ -24,7 +28,12 @@ export function detectDelimiter(sample: string, complete: boolean, isAddress: (c
   return best.delimiter;
 }
 
-function scoreOf(sample: string, complete: boolean, delimiter: string, isAddress: (cell: string) => boolean): number {
+function scoreOf(
+  sample: string,
+  complete: boolean,
+  delimiter: string,
+  isAddress: (cell: string) => boolean,
+): number {
   const records = sampleRecords(sample, complete, delimiter);
   const columns = records[0]?.cells.length ?? 0;
   if (columns < 2) return 0;
@@ -37,7 +46,11 @@ function sampleRecords(sample: string, complete: boolean, delimiter: string): Ra
   const splitter = new RecordSplitter(delimiter);
   splitter.push(sample);
   const records: RawRecord[] = [];
-  for (let record = splitter.next(complete); record && records.length < SAMPLE_RECORDS; record = splitter.next(complete)) {
+  for (
+    let record = splitter.next(complete);
+    record && records.length < SAMPLE_RECORDS;
+    record = splitter.next(complete)
+  ) {
     if (!record.problem && record.cells.some((cell) => cell.trim() !== '')) records.push(record);
   }
   return records;

@@ -138,7 +138,8 @@ export async function* utf16ToUtf8(
     for await (const chunk of source) yield Buffer.from(decoder.decode(chunk, { stream: true }));
     yield Buffer.from(decoder.decode());
   } catch (error) {
-    if (error instanceof TypeError) throw new RecipientFileError('bad_encoding', `It is not valid ${encoding}.`);
+    if (error instanceof TypeError)
+      throw new RecipientFileError('bad_encoding', `It is not valid ${encoding}.`);
     throw error;
   }
 }

@@ -11,7 +11,17 @@ const ADDRESS_HEADERS: Record<Channel, ReadonlySet<string>> = {
     'correo',
     'correoelectronico',
   ]),
-  sms: new Set(['phone', 'phonenumber', 'mobile', 'mobilenumber', 'tel', 'telephone', 'telefon', 'mobil', 'msisdn']),
+  sms: new Set([
+    'phone',
+    'phonenumber',
+    'mobile',
+    'mobilenumber',
+    'tel',
+    'telephone',
+    'telefon',
+    'mobil',
+    'msisdn',
+  ]),
 };
 
 export const ADDRESS_COLUMN_HINT: Record<Channel, string> = {
@@ -48,7 +58,10 @@ export interface Columns {
 }
 
 /** Columns by header cells, or null when none of them is the address. */
-export function columnsByHeader(cells: string[], isAddressHeader: (header: string) => boolean): Columns | null {
+export function columnsByHeader(
+  cells: string[],
+  isAddressHeader: (header: string) => boolean,
+): Columns | null {
   const address = cells.findIndex(isAddressHeader);
   if (address < 0) return null;
   const used = new Map<string, number>();
@@ -62,7 +75,9 @@ export function columnsByHeader(cells: string[], isAddressHeader: (header: strin
 
 /** Without a header every column is `column_N`. */
 export function columnsByPosition(count: number, address: number): Columns {
-  const names = Array.from({ length: count }, (_, index) => (index === address ? null : `column_${index + 1}`));
+  const names = Array.from({ length: count }, (_, index) =>
+    index === address ? null : `column_${index + 1}`,
+  );
   return { address, names, unnamed: names.map(() => false) };
 }
 

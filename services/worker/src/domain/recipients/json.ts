@@ -93,15 +93,20 @@ class ArrayElements {
     }
     this.rest = all.slice(start);
     if (this.rest.length > 4 * MAX_OBJECT_BYTES) {
-      throw new RecipientFileError('invalid_json', `An element is longer than ${4 * MAX_OBJECT_BYTES} bytes, or a quote is never closed.`);
+      throw new RecipientFileError(
+        'invalid_json',
+        `An element is longer than ${4 * MAX_OBJECT_BYTES} bytes, or a quote is never closed.`,
+      );
     }
     return found;
   }
 
   finish(): void {
     if (!this.started) throw new RecipientFileError('empty_file');
-    if (!this.ended) throw new RecipientFileError('invalid_json', 'The array is not closed; the file may be cut off.');
-    if (this.rest.trim() !== '') throw new RecipientFileError('invalid_json', 'There is text after the array.');
+    if (!this.ended)
+      throw new RecipientFileError('invalid_json', 'The array is not closed; the file may be cut off.');
+    if (this.rest.trim() !== '')
+      throw new RecipientFileError('invalid_json', 'There is text after the array.');
   }
 }
 
@@ -149,9 +154,17 @@ function parseObject(text: string): Record<string, unknown> | string {
   }
 }
 
-function addRow(object: Record<string, unknown>, text: string, row: number, options: JsonOptions, batch: RowBatch): void {
+function addRow(
+  object: Record<string, unknown>,
+  text: string,
+  row: number,
+  options: JsonOptions,
+  batch: RowBatch,
+): void {
   const key = Object.keys(object).find((name) =>
-    options.addressColumn === undefined ? namesAddress(name, options.channel) : name === options.addressColumn,
+    options.addressColumn === undefined
+      ? namesAddress(name, options.channel)
+      : name === options.addressColumn,
   );
   const value = key === undefined ? undefined : object[key];
   if (key === undefined || value === null || value === undefined || String(value).trim() === '') {
@@ -163,13 +176,20 @@ function addRow(object: Record<string, unknown>, text: string, row: number, opti
     batch.rejected.push(rejected(row, 'control_character'));
     return;
   }
-  const tooLong = Object.entries(variables).find(([, v]) => typeof v === 'string' && Buffer.byteLength(v) > MAX_CELL_BYTES);
+  const tooLong = Object.entries(variables).find(
+    ([, v]) => typeof v === 'string' && Buffer.byteLength(v) > MAX_CELL_BYTES,
+  );
   if (tooLong) {
     batch.rejected.push(rejected(row, 'field_too_long', tooLong[0]));
     return;
   }
-  const check = checkAddress(typeof value === 'string' || typeof value === 'number' ? String(value) : '\ufffd', options.channel, options.defaultCountry);
-  if ('address' in check) batch.accepted.push({ row, address: check.address, variables: JSON.stringify(variables) });
+  const check = checkAddress(
+    typeof value === 'string' || typeof value === 'number' ? String(value) : '\ufffd',
+    options.channel,
+    options.defaultCountry,
+  );
+  if ('address' in check)
+    batch.accepted.push({ row, address: check.address, variables: JSON.stringify(variables) });
   else if (check.reason === 'control_character') batch.rejected.push(rejected(row, 'control_character', key));
   else batch.rejected.push(rejected(row, 'invalid_address', key, check.reason));
 }

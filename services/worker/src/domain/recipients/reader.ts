@@ -35,7 +35,10 @@ export interface RecipientFile {
  *
  * @throws RecipientFileError when the file as a whole cannot be used, from here or while reading rows
  */
-export async function readRecipients(bytes: AsyncIterable<Uint8Array>, options: RecipientOptions): Promise<RecipientFile> {
+export async function readRecipients(
+  bytes: AsyncIterable<Uint8Array>,
+  options: RecipientOptions,
+): Promise<RecipientFile> {
   const source = await openSource(bytes, options.encoding ?? null);
   const format = options.format ?? detectFormat(source);
   const facts: FileFacts = { delimiter: null, columns: [] };

@@ -58,6 +58,11 @@ export class RecipientFileError extends Error {
 /** 64 KiB of UTF-8. */
 export const MAX_CELL_BYTES = 65_536;
 
-export function rejected(row: number, reason: RowReason, column: string | null = null, why?: string): RejectedRow {
+export function rejected(
+  row: number,
+  reason: RowReason,
+  column: string | null = null,
+  why?: string,
+): RejectedRow {
   return { row, column, reason, text: why ? `${ROW_REASONS[reason]}: ${why}` : ROW_REASONS[reason] };
 }

@@ -152,7 +152,8 @@ export class RecordSplitter {
       if (after === undefined && !final) return 'incomplete';
       const value = this.text.slice(open + 1, quote).replaceAll('""', '"');
       if (after === undefined || after === '\n') return { value, end: quote + 1, next: 'line' };
-      if (after === '\r') return quote + 2 < this.text.length || final ? { value, end: quote + 1, next: 'line' } : 'incomplete';
+      if (after === '\r')
+        return quote + 2 < this.text.length || final ? { value, end: quote + 1, next: 'line' } : 'incomplete';
       return after === this.delimiter ? { value, end: quote + 1, next: 'delimiter' } : 'unterminated';
     }
   }

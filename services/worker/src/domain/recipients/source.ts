@@ -1,5 +1,12 @@
 import { createGunzip } from 'node:zlib';
-import { cellDecoder, detectSuperset, looksLikeUtf16, readBom, type TextEncoding, utf16ToUtf8 } from './encoding.ts';
+import {
+  cellDecoder,
+  detectSuperset,
+  looksLikeUtf16,
+  readBom,
+  type TextEncoding,
+  utf16ToUtf8,
+} from './encoding.ts';
 import { RecipientFileError } from './reason.ts';
 
 /** Bytes looked at for byte order mark, UTF-16, binary content, format and delimiter. */
@@ -23,7 +30,10 @@ export interface TextSource {
 }
 
 /** Unpacks gzip, takes off the byte order mark, turns UTF-16 into UTF-8 and finds out the encoding. */
-export async function openSource(bytes: AsyncIterable<Uint8Array>, given: TextEncoding | null): Promise<TextSource> {
+export async function openSource(
+  bytes: AsyncIterable<Uint8Array>,
+  given: TextEncoding | null,
+): Promise<TextSource> {
   const unpacked = await gunzipIfPacked(toBuffers(bytes));
   const raw = await readHead(unpacked, HEAD_BYTES);
   const bom = readBom(raw.head);
@@ -86,7 +96,10 @@ function firstNonAscii(bytes: Buffer): number {
 function refuseBinary(head: Buffer): void {
   const controls = head.toString('latin1').match(/[\x00-\x08\x0e-\x1a\x1c-\x1f]/g)?.length ?? 0;
   if (controls >= BINARY_MIN && controls > head.length * BINARY_SHARE) {
-    throw new RecipientFileError('bad_encoding', 'It looks like a binary file (a spreadsheet must be saved as CSV).');
+    throw new RecipientFileError(
+      'bad_encoding',
+      'It looks like a binary file (a spreadsheet must be saved as CSV).',
+    );
   }
 }
 
@@ -111,7 +124,11 @@ async function readHead(source: AsyncIterable<Buffer>, bytes: number): Promise<H
     }
   }
   const buffered = Buffer.concat(first);
-  return { head: buffered.subarray(0, bytes), complete: complete && length <= bytes, all: replay(buffered, iterator) };
+  return {
+    head: buffered.subarray(0, bytes),
+    complete: complete && length <= bytes,
+    all: replay(buffered, iterator),
+  };
 }
 
 async function* replay(first: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
@@ -159,7 +176,10 @@ async function* gunzip(packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
 }
 
-async function feed(source: AsyncIterable<Buffer>, target: NodeJS.WritableStream & { destroy(error?: Error): void }) {
+async function feed(
+  source: AsyncIterable<Buffer>,
+  target: NodeJS.WritableStream & { destroy(error?: Error): void },
+) {
   try {
     for await (const chunk of source) {
       if (!target.write(chunk)) await new Promise<void>((resolve) => target.once('drain', resolve));

@@ -11,7 +11,19 @@ export interface PlainTemplate {
 
 const OUTPUT = /\{\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\}\}/g;
 /** Words and properties with a meaning of their own in Liquid. */
-const SPECIAL = new Set(['size', 'first', 'last', 'true', 'false', 'nil', 'null', 'empty', 'blank', 'forloop', 'tablerowloop']);
+const SPECIAL = new Set([
+  'size',
+  'first',
+  'last',
+  'true',
+  'false',
+  'nil',
+  'null',
+  'empty',
+  'blank',
+  'forloop',
+  'tablerowloop',
+]);
 
 export function parsePlain(source: string): PlainTemplate | null {
   const literals: string[] = [];
@@ -32,12 +44,16 @@ export function parsePlain(source: string): PlainTemplate | null {
 
 export type PlainResult = { text: string } | { missing: number } | 'needs-engine';
 
-export function renderPlain(template: PlainTemplate, variables: Record<string, unknown>, escape: ((text: string) => string) | null): PlainResult {
+export function renderPlain(
+  template: PlainTemplate,
+  variables: Record<string, unknown>,
+  escapeValue: ((text: string) => string) | null,
+): PlainResult {
   let text = template.literals[0]!;
   for (let i = 0; i < template.paths.length; i++) {
     const value = lookUp(variables, template.paths[i]!);
     if (value === undefined) return { missing: i };
-    if (typeof value === 'string') text += escape ? escape(value) : value;
+    if (typeof value === 'string') text += escapeValue ? escapeValue(value) : value;
     else if (typeof value === 'number' || typeof value === 'boolean') text += String(value);
     else if (value !== null) return 'needs-engine';
     text += template.literals[i + 1]!;

@@ -43,12 +43,16 @@ export function problemOf(error: unknown, part: TemplatePart): TemplateProblem {
   const text = (cause.originalError?.message ?? cause.message).split(', file:')[0]!.split(', line:')[0]!;
   const problem = { part, line, column, message: text };
   const variable = /^undefined variable: (.+)$/.exec(text)?.[1];
-  if (variable) return { ...problem, code: 'missing_variable', variable, message: `there is no variable "${variable}"` };
+  if (variable)
+    return { ...problem, code: 'missing_variable', variable, message: `there is no variable "${variable}"` };
   if (/limit exceeded/.test(text)) return { ...problem, code: 'limit_exceeded' };
   if (/^undefined filter/.test(text)) return { ...problem, code: 'unknown_filter' };
   const tag = /^tag "?([\w-]+)"? not found/.exec(text)?.[1];
   if (tag) return { ...problem, code: FORBIDDEN_TAGS.includes(tag) ? 'not_allowed' : 'unknown_tag' };
-  return { ...problem, code: error instanceof Error && error.name === 'RenderError' ? 'invalid_value' : 'syntax_error' };
+  return {
+    ...problem,
+    code: error instanceof Error && error.name === 'RenderError' ? 'invalid_value' : 'syntax_error',
+  };
 }
 
 interface LiquidLike extends Error {

@@ -2,12 +2,20 @@ import type { Liquid, Template } from 'liquidjs';
 import { createEngine } from './engine.ts';
 import { escapeHtml } from './html-escape.ts';
 import { type PlainTemplate, parsePlain, renderPlain } from './plain.ts';
-import { problemOf, TEMPLATE_PARTS, TemplateError, type TemplatePart, type TemplateProblem } from './template-error.ts';
+import {
+  problemOf,
+  TEMPLATE_PARTS,
+  TemplateError,
+  type TemplatePart,
+  type TemplateProblem,
+} from './template-error.ts';
 
 /** Content of a batch; at least one of `html` and `text`. */
 export type TemplateSource = Partial<Record<TemplatePart, string>>;
 export type RenderedContent = Partial<Record<TemplatePart, string>>;
-export type RenderResult = { ok: true; content: RenderedContent } | { ok: false; problems: TemplateProblem[] };
+export type RenderResult =
+  | { ok: true; content: RenderedContent }
+  | { ok: false; problems: TemplateProblem[] };
 
 export interface TemplateOptions {
   /** IANA zone in which dates are printed. */
@@ -53,7 +61,12 @@ function lazyEngine(kind: 'text' | 'html', options: TemplateOptions): () => Liqu
   };
 }
 
-function compilePart(part: TemplatePart, source: string, engine: () => Liquid, options: TemplateOptions): CompiledPart {
+function compilePart(
+  part: TemplatePart,
+  source: string,
+  engine: () => Liquid,
+  options: TemplateOptions,
+): CompiledPart {
   const plain = parsePlain(source);
   let parsed: Template[] | null = plain ? null : engine().parse(source);
   const strict = options.missing !== 'empty';
@@ -61,11 +74,11 @@ function compilePart(part: TemplatePart, source: string, engine: () => Liquid, o
     parsed ??= engine().parse(source);
     return engine().renderSync(parsed, variables, { strictVariables: strict });
   };
-  const escape = part === 'html' ? escapeHtml : null;
+  const escapeValue = part === 'html' ? escapeHtml : null;
   return {
     part,
     render(variables) {
-      const result = plain ? renderPlain(plain, variables, escape) : 'needs-engine';
+      const result = plain ? renderPlain(plain, variables, escapeValue) : 'needs-engine';
       if (result === 'needs-engine') return byEngine(variables);
       if ('text' in result) return result.text;
       if (!strict) return byEngine(variables);
@@ -98,7 +111,11 @@ function renderParts(parts: CompiledPart[], variables: Record<string, unknown>):
     try {
       content[part] = part === 'subject' ? subjectLine(render(variables)) : render(variables);
     } catch (error) {
-      problems.push(error instanceof MissingVariable || error instanceof ControlCharacter ? error.problem : problemOf(error, part));
+      problems.push(
+        error instanceof MissingVariable || error instanceof ControlCharacter
+          ? error.problem
+          : problemOf(error, part),
+      );
     }
   }
   return problems.length ? { ok: false, problems } : { ok: true, content };
@@ -117,7 +134,10 @@ class ControlCharacter extends Error {
 /** A header is one line: runs of white space with a line break become one space, other controls are refused. */
 function subjectLine(text: string): string {
   if (!/[\u0000-\u001f\u007f\u2028\u2029]/.test(text)) return text.trim();
-  const line = text.replace(/\s*[\r\n\u2028\u2029]\s*/g, ' ').replaceAll('\t', ' ').trim();
+  const line = text
+    .replace(/\s*[\r\n\u2028\u2029]\s*/g, ' ')
+    .replaceAll('\t', ' ')
+    .trim();
   if (/[\u0000-\u001f\u007f]/.test(line)) throw new ControlCharacter();
   return line;
 }

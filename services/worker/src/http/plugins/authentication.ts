@@ -23,7 +23,8 @@ export const SESSION_COOKIE = 'batchsender_session';
 export function authentication(app: FastifyInstance, accounts: AccountStore): void {
   app.decorateRequest('identity', null);
   app.addHook('onRoute', (route) => {
-    if (route.config?.access === undefined) throw new Error(`${route.method} ${route.url} does not say whether it is public or protected`);
+    if (route.config?.access === undefined)
+      throw new Error(`${route.method} ${route.url} does not say whether it is public or protected`);
   });
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.access === 'public') return;
@@ -31,7 +32,13 @@ export function authentication(app: FastifyInstance, accounts: AccountStore): vo
     if (!request.identity) throw unauthorized(request);
   });
   app.setNotFoundHandler((request: FastifyRequest, reply: FastifyReply) => {
-    reply.code(404).send({ error: { code: 'route_not_found', message: `There is no ${request.method} ${request.url.split('?')[0]}.`, fix: 'See /api/docs.' } });
+    reply.code(404).send({
+      error: {
+        code: 'route_not_found',
+        message: `There is no ${request.method} ${request.url.split('?')[0]}.`,
+        fix: 'See /api/docs.',
+      },
+    });
   });
 }
 
@@ -52,7 +59,14 @@ async function identify(request: FastifyRequest, accounts: AccountStore): Promis
 
 function unauthorized(request: FastifyRequest): AppError {
   const given = request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined;
-  return new AppError('unauthorized', 401, given ? 'The API key is not valid.' : 'An API key or a session is required.', {
-    fix: given ? 'Check the key; it may have been revoked.' : 'Send "Authorization: Bearer <API key>", or log in.',
-  });
+  return new AppError(
+    'unauthorized',
+    401,
+    given ? 'The API key is not valid.' : 'An API key or a session is required.',
+    {
+      fix: given
+        ? 'Check the key; it may have been revoked.'
+        : 'Send "Authorization: Bearer <API key>", or log in.',
+    },
+  );
 }

@@ -4,7 +4,14 @@ import { AppError } from '../../domain/errors.ts';
 import { TemplateError } from '../../domain/template/template-error.ts';
 
 export interface ErrorBody {
-  error: { code: string; message: string; fix?: string; field?: string; details?: unknown; requestId?: string };
+  error: {
+    code: string;
+    message: string;
+    fix?: string;
+    field?: string;
+    details?: unknown;
+    requestId?: string;
+  };
 }
 
 /** The one place where an error becomes a status and a body. */
@@ -16,7 +23,14 @@ export function errorHandling(app: FastifyInstance): void {
       return;
     }
     request.log.error({ err: error, requestId: request.id }, 'request failed');
-    const body: ErrorBody = { error: { code: 'internal', message: 'Something went wrong on our side.', fix: 'Look up the request id in the worker\'s log.', requestId: request.id } };
+    const body: ErrorBody = {
+      error: {
+        code: 'internal',
+        message: 'Something went wrong on our side.',
+        fix: "Look up the request id in the worker's log.",
+        requestId: request.id,
+      },
+    };
     reply.code(500).send(body);
   });
 }
@@ -31,17 +45,24 @@ function asAppError(error: FastifyError): AppError | null {
       fix: 'Correct it at the line and column given.',
     });
   }
-  if (hasZodFastifySchemaValidationErrors(error)) return validationError(error.validation, error.validationContext);
+  if (hasZodFastifySchemaValidationErrors(error))
+    return validationError(error.validation, error.validationContext);
   return fastifyError(error);
 }
 
-function validationError(issues: { instancePath: string; message?: string }[], context: string | undefined): AppError {
+function validationError(
+  issues: { instancePath: string; message?: string }[],
+  context: string | undefined,
+): AppError {
   const named = issues.map((issue) => ({
     field: issue.instancePath.replace(/^\//, '').replaceAll('/', '.'),
     message: issue.message ?? 'is not valid',
   }));
   const text = named.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join('; ');
-  return new AppError('request_invalid', 400, `The ${context ?? 'request'} is not valid: ${text}.`, { field: named[0]?.field, details: named });
+  return new AppError('request_invalid', 400, `The ${context ?? 'request'} is not valid: ${text}.`, {
+    field: named[0]?.field,
+    details: named,
+  });
 }
 
 /** Fastify's own refusals that a caller can do something about. */
@@ -57,6 +78,8 @@ function fastifyError(error: FastifyError): AppError | null {
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
       return new AppError('json_invalid', 400, 'The body is not valid JSON.', { details: error.message });
     default:
-      return error.statusCode && error.statusCode < 500 ? new AppError('request_invalid', error.statusCode, error.message) : null;
+      return error.statusCode && error.statusCode < 500
+        ? new AppError('request_invalid', error.statusCode, error.message)
+        : null;
   }
 }

@@ -37,7 +37,9 @@ export function analyticsRoutes(app: FastifyInstance, deps: AppDeps): void {
     },
     async (request) => {
       const items = await deps.batches.queue(accountOf(request));
-      return { items: items.map((item) => ({ ...item, oldestReadyAt: item.oldestReadyAt?.toISOString() ?? null })) };
+      return {
+        items: items.map((item) => ({ ...item, oldestReadyAt: item.oldestReadyAt?.toISOString() ?? null })),
+      };
     },
   );
   routes.get(
@@ -53,18 +55,28 @@ export function analyticsRoutes(app: FastifyInstance, deps: AppDeps): void {
           step: z.coerce.number().int().min(1).max(86_400).default(60).describe('seconds of one bucket'),
         }),
         response: {
-          200: z.object({ enabled: z.boolean(), reason: z.string().nullable(), items: z.array(z.object({ at: z.string(), type: z.string(), count: z.number() })) }),
+          200: z.object({
+            enabled: z.boolean(),
+            reason: z.string().nullable(),
+            items: z.array(z.object({ at: z.string(), type: z.string(), count: z.number() })),
+          }),
           400: ErrorReply,
         },
       },
     },
     async (request) => {
-      if (!deps.events) return { enabled: false, reason: 'ClickHouse is not configured; analytics is off.', items: [] };
+      if (!deps.events)
+        return { enabled: false, reason: 'ClickHouse is not configured; analytics is off.', items: [] };
       const { batch, step } = request.query;
       const to = request.query.to ? new Date(request.query.to) : new Date(Date.now() + 1000);
       const from = request.query.from ? new Date(request.query.from) : new Date(to.getTime() - DAY_MS);
       const stepSeconds = Math.max(step, Math.ceil((to.getTime() - from.getTime()) / 1000 / MAX_BUCKETS));
-      const items = await deps.events.events(accountOf(request), { batchId: batch ?? null, from, to, stepSeconds });
+      const items = await deps.events.events(accountOf(request), {
+        batchId: batch ?? null,
+        from,
+        to,
+        stepSeconds,
+      });
       return { enabled: true, reason: null, items };
     },
   );

@@ -11,7 +11,18 @@ import { compileTemplate } from '../../domain/template/template.ts';
 import type { AppDeps } from '../app.ts';
 import { batchDetail, batchReply } from '../batch-view.ts';
 import { accountOf } from '../plugins/authentication.ts';
-import { BatchDetailReply, BatchReply, ErrorReply, IdParams, ImportReply, isoDates, MessageReply, PageQuery, page, TemplateBody } from '../schemas.ts';
+import {
+  BatchDetailReply,
+  BatchReply,
+  ErrorReply,
+  IdParams,
+  ImportReply,
+  isoDates,
+  MessageReply,
+  PageQuery,
+  page,
+  TemplateBody,
+} from '../schemas.ts';
 import type { NewBatch } from '../stores.ts';
 
 const MAX_INLINE_RECIPIENTS = 10_000;
@@ -26,12 +37,23 @@ const NewBatchBody = z.strictObject({
   recipients: z
     .array(z.strictObject({ address: z.string(), variables: z.record(z.string(), z.unknown()).optional() }))
     .min(1)
-    .max(MAX_INLINE_RECIPIENTS, { message: `at most ${MAX_INLINE_RECIPIENTS}; stream more to POST /api/batches/:id/recipients` })
+    .max(MAX_INLINE_RECIPIENTS, {
+      message: `at most ${MAX_INLINE_RECIPIENTS}; stream more to POST /api/batches/:id/recipients`,
+    })
     .optional(),
   send: z.boolean().default(false).describe('send at once (or at scheduledAt)'),
-  scheduledAt: z.iso.datetime({ offset: true }).optional().describe('instant with offset, for example 2026-03-01T09:00:00+01:00'),
-  missingVariables: z.enum(['error', 'empty']).default('error').describe('what a variable that a recipient lacks becomes'),
-  uncertainPolicy: z.enum(['resend', 'hold']).default('resend').describe('what happens to messages that a crash left in doubt'),
+  scheduledAt: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe('instant with offset, for example 2026-03-01T09:00:00+01:00'),
+  missingVariables: z
+    .enum(['error', 'empty'])
+    .default('error')
+    .describe('what a variable that a recipient lacks becomes'),
+  uncertainPolicy: z
+    .enum(['resend', 'hold'])
+    .default('resend')
+    .describe('what happens to messages that a crash left in doubt'),
   timezone: z.string().default('UTC').describe('IANA zone in which the template prints dates'),
 });
 type NewBatchRequest = z.infer<typeof NewBatchBody>;
@@ -45,7 +67,13 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
       config: { access: 'protected' },
       schema: {
         body: NewBatchBody,
-        response: { 201: BatchDetailReply.extend({ import: ImportReply.nullable() }), 400: ErrorReply, 409: ErrorReply, 413: ErrorReply, 422: ErrorReply },
+        response: {
+          201: BatchDetailReply.extend({ import: ImportReply.nullable() }),
+          400: ErrorReply,
+          409: ErrorReply,
+          413: ErrorReply,
+          422: ErrorReply,
+        },
       },
     },
     async (request, reply) => {
@@ -53,12 +81,17 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
       const id = await batches.create(accountId, await newBatch(request.body, accountId, deps));
       const imported = await addRecipients(id, accountId, request.body, deps);
       if (request.body.send) await batches.act(accountId, id, 'send');
-      return reply.code(201).send({ ...batchDetail(await batches.get(accountId, id), deps.limitOf), import: imported });
+      return reply
+        .code(201)
+        .send({ ...batchDetail(await batches.get(accountId, id), deps.limitOf), import: imported });
     },
   );
   routes.get(
     '/api/batches',
-    { config: { access: 'protected' }, schema: { querystring: PageQuery, response: { 200: page(BatchReply) } } },
+    {
+      config: { access: 'protected' },
+      schema: { querystring: PageQuery, response: { 200: page(BatchReply) } },
+    },
     async (request) => {
       const { cursor = null, limit } = request.query;
       const items = await batches.list(accountOf(request), { cursor: checkCursor(cursor), limit });
@@ -67,13 +100,19 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
   );
   routes.get(
     '/api/batches/:id',
-    { config: { access: 'protected' }, schema: { params: IdParams, response: { 200: BatchDetailReply, 404: ErrorReply } } },
+    {
+      config: { access: 'protected' },
+      schema: { params: IdParams, response: { 200: BatchDetailReply, 404: ErrorReply } },
+    },
     async (request) => batchDetail(await batches.get(accountOf(request), request.params.id), deps.limitOf),
   );
   for (const action of BATCH_ACTIONS) {
     routes.post(
       `/api/batches/:id/${action}`,
-      { config: { access: 'protected' }, schema: { params: IdParams, response: { 200: BatchDetailReply, 404: ErrorReply, 409: ErrorReply } } },
+      {
+        config: { access: 'protected' },
+        schema: { params: IdParams, response: { 200: BatchDetailReply, 404: ErrorReply, 409: ErrorReply } },
+      },
       async (request) => {
         await batches.act(accountOf(request), request.params.id, action);
         return batchDetail(await batches.get(accountOf(request), request.params.id), deps.limitOf);
@@ -84,7 +123,13 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
     '/api/batches/:id/messages',
     {
       config: { access: 'protected' },
-      schema: { params: IdParams, querystring: PageQuery.extend({ state: z.enum(MESSAGE_STATE_NAMES as [MessageState, ...MessageState[]]).optional() }), response: { 200: page(MessageReply), 404: ErrorReply } },
+      schema: {
+        params: IdParams,
+        querystring: PageQuery.extend({
+          state: z.enum(MESSAGE_STATE_NAMES as [MessageState, ...MessageState[]]).optional(),
+        }),
+        response: { 200: page(MessageReply), 404: ErrorReply },
+      },
     },
     async (request) => {
       const { state = null, cursor = null, limit } = request.query;
@@ -109,7 +154,11 @@ async function newBatch(body: NewBatchRequest, accountId: string, deps: AppDeps)
     replyTo: checkSender('replyTo', body.replyTo, false),
     template: body.template,
     scheduledAt: body.scheduledAt ? new Date(body.scheduledAt) : null,
-    options: { uncertainPolicy: body.uncertainPolicy, missingVariables: body.missingVariables, timezone: body.timezone },
+    options: {
+      uncertainPolicy: body.uncertainPolicy,
+      missingVariables: body.missingVariables,
+      timezone: body.timezone,
+    },
   };
 }
 
@@ -117,17 +166,30 @@ async function providerFor(body: NewBatchRequest, accountId: string, deps: AppDe
   if (body.provider === undefined) {
     const id = await deps.providers.defaultId(accountId, body.channel);
     if (id) return id;
-    throw new AppError('provider_required', 422, 'The account has no provider, or several and none is named "default".', {
-      field: 'provider',
-      fix: 'Name one in "provider". GET /api/providers lists them.',
-    });
+    throw new AppError(
+      'provider_required',
+      422,
+      'The account has no provider, or several and none is named "default".',
+      {
+        field: 'provider',
+        fix: 'Name one in "provider". GET /api/providers lists them.',
+      },
+    );
   }
   const provider = await deps.providers.find(accountId, body.provider).catch((error: unknown) => {
     if (!(error instanceof AppError)) throw error;
-    throw new AppError('provider_unknown', 422, `There is no provider "${body.provider}" in this account.`, { field: 'provider', fix: 'GET /api/providers lists them.' });
+    throw new AppError('provider_unknown', 422, `There is no provider "${body.provider}" in this account.`, {
+      field: 'provider',
+      fix: 'GET /api/providers lists them.',
+    });
   });
   if (!deps.kinds[provider.kind]!.channels.includes(body.channel)) {
-    throw new AppError('provider_channel', 422, `Provider "${provider.name}" (${provider.kind}) does not send ${body.channel}.`, { field: 'provider' });
+    throw new AppError(
+      'provider_channel',
+      422,
+      `Provider "${provider.name}" (${provider.kind}) does not send ${body.channel}.`,
+      { field: 'provider' },
+    );
   }
   return provider.id;
 }
@@ -135,10 +197,19 @@ async function providerFor(body: NewBatchRequest, accountId: string, deps: AppDe
 function checkSender(field: string, value: string | undefined, required: boolean): string | null {
   if (value === undefined) {
     if (!required) return null;
-    throw new AppError('sender_required', 422, 'An e-mail needs a sender address.', { field, fix: 'Set "from", for example "News <news@example.com>".' });
+    throw new AppError('sender_required', 422, 'An e-mail needs a sender address.', {
+      field,
+      fix: 'Set "from", for example "News <news@example.com>".',
+    });
   }
   const parsed = parseEmail(value);
-  if (!parsed.valid) throw new AppError('sender_invalid', 422, `"${value.slice(0, 100)}" is not an e-mail address (${parsed.reason}).`, { field });
+  if (!parsed.valid)
+    throw new AppError(
+      'sender_invalid',
+      422,
+      `"${value.slice(0, 100)}" is not an e-mail address (${parsed.reason}).`,
+      { field },
+    );
   const name = parsed.display_name?.replace(/["\\]/g, '\\$&');
   return name ? `"${name}" <${parsed.address}>` : parsed.address;
 }
@@ -147,7 +218,10 @@ function checkZone(zone: string): void {
   try {
     new Intl.DateTimeFormat('en', { timeZone: zone });
   } catch {
-    throw new AppError('timezone_unknown', 422, `There is no time zone "${zone}".`, { field: 'timezone', fix: 'Use an IANA name such as Europe/Berlin.' });
+    throw new AppError('timezone_unknown', 422, `There is no time zone "${zone}".`, {
+      field: 'timezone',
+      fix: 'Use an IANA name such as Europe/Berlin.',
+    });
   }
 }
 
@@ -155,9 +229,15 @@ function checkZone(zone: string): void {
 async function addRecipients(id: string, accountId: string, body: NewBatchRequest, deps: AppDeps) {
   if (!body.recipients) return null;
   const key = body.channel === 'email' ? 'email' : 'phone';
-  const lines = body.recipients.map(({ address, variables }) => `${JSON.stringify({ [key]: address, ...omit(variables ?? {}, key) })}\n`);
+  const lines = body.recipients.map(
+    ({ address, variables }) => `${JSON.stringify({ [key]: address, ...omit(variables ?? {}, key) })}\n`,
+  );
   try {
-    return await deps.imports.import(accountId, id, Readable.from(lines.map((line) => Buffer.from(line))), { channel: body.channel, format: 'ndjson', addressColumn: key });
+    return await deps.imports.import(accountId, id, Readable.from(lines.map((line) => Buffer.from(line))), {
+      channel: body.channel,
+      format: 'ndjson',
+      addressColumn: key,
+    });
   } catch (error) {
     await deps.batches.discard(accountId, id);
     throw error;
@@ -175,5 +255,8 @@ function checkCursor(cursor: string | null): string | null {
 }
 
 function badCursor(): AppError {
-  return new AppError('cursor_invalid', 400, 'The cursor is not one that this list gave out.', { field: 'cursor', fix: 'Use "next" of the page before.' });
+  return new AppError('cursor_invalid', 400, 'The cursor is not one that this list gave out.', {
+    field: 'cursor',
+    fix: 'Use "next" of the page before.',
+  });
 }

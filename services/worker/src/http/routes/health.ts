@@ -7,12 +7,28 @@ export type HealthCheck = () => Promise<void>;
 
 const CHECK_TIMEOUT_MS = 2000;
 
-export function healthRoutes(app: FastifyInstance, deps: { health: Record<string, HealthCheck>; version: string; stackId: string }): void {
+export function healthRoutes(
+  app: FastifyInstance,
+  deps: { health: Record<string, HealthCheck>; version: string; stackId: string },
+): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const identity = { version: deps.version, stackId: deps.stackId };
   routes.get(
     '/health',
-    { config: { access: 'public' }, schema: { security: [], response: { 200: z.object({ status: z.literal('ok'), service: z.string(), version: z.string(), stackId: z.string() }) } } },
+    {
+      config: { access: 'public' },
+      schema: {
+        security: [],
+        response: {
+          200: z.object({
+            status: z.literal('ok'),
+            service: z.string(),
+            version: z.string(),
+            stackId: z.string(),
+          }),
+        },
+      },
+    },
     async () => ({ status: 'ok' as const, service: 'worker', ...identity }),
   );
   routes.get(
@@ -28,9 +44,13 @@ export function healthRoutes(app: FastifyInstance, deps: { health: Record<string
       },
     },
     async (_request, reply) => {
-      const results = await Promise.all(Object.entries(deps.health).map(async ([name, check]) => [name, await state(check)] as const));
+      const results = await Promise.all(
+        Object.entries(deps.health).map(async ([name, check]) => [name, await state(check)] as const),
+      );
       const ready = results.every(([, result]) => result === 'ok');
-      return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', dependencies: Object.fromEntries(results) });
+      return reply
+        .code(ready ? 200 : 503)
+        .send({ status: ready ? 'ready' : 'not ready', dependencies: Object.fromEntries(results) });
     },
   );
 }

@@ -9,19 +9,30 @@ import type { NewProvider, ProviderStore } from '../stores.ts';
 
 const Params = z.object({ provider: z.string().describe('id or name of the provider') });
 const NewProviderBody = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { message: 'letters, digits, ".", "_" and "-", at most 64' }),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { message: 'letters, digits, ".", "_" and "-", at most 64' }),
   kind: z.string(),
   settings: z.record(z.string(), z.unknown()).default({}),
   limits: Limits.default({}),
 });
 const MOCK_MESSAGES = 100;
 
-export function providerRoutes(app: FastifyInstance, deps: { providers: ProviderStore; kinds: Record<string, ProviderKind> }): void {
+export function providerRoutes(
+  app: FastifyInstance,
+  deps: { providers: ProviderStore; kinds: Record<string, ProviderKind> },
+): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const { providers } = deps;
   routes.post(
     '/api/providers',
-    { config: { access: 'protected' }, schema: { body: NewProviderBody, response: { 201: ProviderReply, 400: ErrorReply, 409: ErrorReply, 422: ErrorReply } } },
+    {
+      config: { access: 'protected' },
+      schema: {
+        body: NewProviderBody,
+        response: { 201: ProviderReply, 400: ErrorReply, 409: ErrorReply, 422: ErrorReply },
+      },
+    },
     async (request, reply) => {
       const created = await providers.create(accountOf(request), checkSettings(request.body, deps.kinds));
       return reply.code(201).send(isoDates(created));
@@ -29,7 +40,10 @@ export function providerRoutes(app: FastifyInstance, deps: { providers: Provider
   );
   routes.get(
     '/api/providers',
-    { config: { access: 'protected' }, schema: { querystring: PageQuery, response: { 200: page(ProviderReply) } } },
+    {
+      config: { access: 'protected' },
+      schema: { querystring: PageQuery, response: { 200: page(ProviderReply) } },
+    },
     async (request) => {
       const { cursor = null, limit } = request.query;
       const items = await providers.list(accountOf(request), { cursor, limit });
@@ -38,12 +52,18 @@ export function providerRoutes(app: FastifyInstance, deps: { providers: Provider
   );
   routes.get(
     '/api/providers/:provider',
-    { config: { access: 'protected' }, schema: { params: Params, response: { 200: ProviderReply, 404: ErrorReply } } },
+    {
+      config: { access: 'protected' },
+      schema: { params: Params, response: { 200: ProviderReply, 404: ErrorReply } },
+    },
     async (request) => isoDates(await providers.find(accountOf(request), request.params.provider)),
   );
   routes.delete(
     '/api/providers/:provider',
-    { config: { access: 'protected' }, schema: { params: Params, response: { 204: z.null(), 404: ErrorReply, 409: ErrorReply } } },
+    {
+      config: { access: 'protected' },
+      schema: { params: Params, response: { 204: z.null(), 404: ErrorReply, 409: ErrorReply } },
+    },
     async (request, reply) => {
       const { id } = await providers.find(accountOf(request), request.params.provider);
       await providers.remove(accountOf(request), id);
@@ -52,7 +72,13 @@ export function providerRoutes(app: FastifyInstance, deps: { providers: Provider
   );
   routes.post(
     '/api/providers/:provider/test',
-    { config: { access: 'protected' }, schema: { params: Params, response: { 200: z.object({ ok: z.literal(true), message: z.string() }), 422: ErrorReply } } },
+    {
+      config: { access: 'protected' },
+      schema: {
+        params: Params,
+        response: { 200: z.object({ ok: z.literal(true), message: z.string() }), 422: ErrorReply },
+      },
+    },
     async (request) => {
       const { id } = await providers.find(accountOf(request), request.params.provider);
       const config = await providers.config(accountOf(request), id);
@@ -76,7 +102,11 @@ export function providerRoutes(app: FastifyInstance, deps: { providers: Provider
     '/api/providers/:provider/messages',
     {
       config: { access: 'protected' },
-      schema: { params: Params, description: 'The last messages a mock provider took, newest first', response: { 200: z.object({ items: z.array(z.unknown()) }) } },
+      schema: {
+        params: Params,
+        description: 'The last messages a mock provider took, newest first',
+        response: { 200: z.object({ items: z.array(z.unknown()) }) },
+      },
     },
     async (request) => {
       const { id } = await providers.find(accountOf(request), request.params.provider);
@@ -86,7 +116,10 @@ export function providerRoutes(app: FastifyInstance, deps: { providers: Provider
 }
 
 /** Checks the settings against the kind's schema and parts off what must be encrypted. */
-function checkSettings(body: z.infer<typeof NewProviderBody>, kinds: Record<string, ProviderKind>): NewProvider {
+function checkSettings(
+  body: z.infer<typeof NewProviderBody>,
+  kinds: Record<string, ProviderKind>,
+): NewProvider {
   const kind = Object.hasOwn(kinds, body.kind) ? kinds[body.kind]! : null;
   if (!kind) {
     throw new AppError('provider_kind_unknown', 422, `There is no kind of provider "${body.kind}".`, {
@@ -96,12 +129,22 @@ function checkSettings(body: z.infer<typeof NewProviderBody>, kinds: Record<stri
   }
   const parsed = kind.settings.safeParse(body.settings);
   if (!parsed.success) {
-    const issues = parsed.error.issues.map((issue) => ({ field: `settings.${issue.path.join('.')}`.replace(/\.$/, ''), message: issue.message }));
-    throw new AppError('provider_settings_invalid', 422, `The settings of ${body.kind} are not valid: ${issues.map((i) => `${i.field}: ${i.message}`).join('; ')}.`, {
-      field: issues[0]!.field,
-      details: issues,
-      fix: `Settings of ${body.kind}: ${Object.entries(kind.settings.shape).map(([name, schema]) => `${name} (${(schema as z.ZodType).description ?? ''})`).join(', ')}.`,
-    });
+    const issues = parsed.error.issues.map((issue) => ({
+      field: `settings.${issue.path.join('.')}`.replace(/\.$/, ''),
+      message: issue.message,
+    }));
+    throw new AppError(
+      'provider_settings_invalid',
+      422,
+      `The settings of ${body.kind} are not valid: ${issues.map((i) => `${i.field}: ${i.message}`).join('; ')}.`,
+      {
+        field: issues[0]!.field,
+        details: issues,
+        fix: `Settings of ${body.kind}: ${Object.entries(kind.settings.shape)
+          .map(([name, schema]) => `${name} (${(schema as z.ZodType).description ?? ''})`)
+          .join(', ')}.`,
+      },
+    );
   }
   const settings: Record<string, unknown> = {};
   const secrets: Record<string, unknown> = {};

@@ -4,7 +4,11 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
 import { encodingOf } from '../../domain/recipients/encoding.ts';
-import { RECIPIENT_FORMATS, type RecipientFormat, type RecipientOptions } from '../../domain/recipients/reader.ts';
+import {
+  RECIPIENT_FORMATS,
+  type RecipientFormat,
+  type RecipientOptions,
+} from '../../domain/recipients/reader.ts';
 import type { AppDeps } from '../app.ts';
 import { accountOf } from '../plugins/authentication.ts';
 import { ErrorReply, IdParams, ImportReply } from '../schemas.ts';
@@ -20,7 +24,10 @@ const FORMAT_OF_TYPE: Record<string, RecipientFormat> = {
 
 const UploadQuery = z.object({
   format: z.enum(RECIPIENT_FORMATS).optional().describe('detected when absent'),
-  encoding: z.string().optional().describe('utf-8, utf-16le, utf-16be, windows-1252 or macintosh; detected when absent'),
+  encoding: z
+    .string()
+    .optional()
+    .describe('utf-8, utf-16le, utf-16be, windows-1252 or macintosh; detected when absent'),
   delimiter: z.string().length(1).optional().describe('detected when absent'),
   country: z.string().length(2).optional().describe('ISO country of national phone numbers'),
   address: z.string().optional().describe('header of the address column when its name does not say so'),
@@ -37,7 +44,8 @@ export function recipientRoutes(app: FastifyInstance, deps: AppDeps): void {
     {
       config: { access: 'protected' },
       schema: {
-        description: 'Streams CSV (any dialect), NDJSON or a JSON array of any size, also gzip. All or nothing.',
+        description:
+          'Streams CSV (any dialect), NDJSON or a JSON array of any size, also gzip. All or nothing.',
         params: IdParams,
         querystring: UploadQuery,
         response: { 200: ImportReply, 404: ErrorReply, 409: ErrorReply, 422: ErrorReply },
@@ -57,19 +65,29 @@ export function recipientRoutes(app: FastifyInstance, deps: AppDeps): void {
     '/api/batches/:id/imports/:import/rejects',
     {
       config: { access: 'protected' },
-      schema: { description: 'Rejected rows as CSV: row, column, reason, text', params: IdParams.extend({ import: z.string() }) },
+      schema: {
+        description: 'Rejected rows as CSV: row, column, reason, text',
+        params: IdParams.extend({ import: z.string() }),
+      },
     },
     async (request, reply) => {
-      const rejects = deps.imports.rejects(accountOf(request), request.params.id, request.params.import)[Symbol.asyncIterator]();
+      const rejects = deps.imports
+        .rejects(accountOf(request), request.params.id, request.params.import)
+        [Symbol.asyncIterator]();
       const first = await rejects.next();
-      reply.header('content-disposition', 'attachment; filename="rejected.csv"').type('text/csv; charset=utf-8');
+      reply
+        .header('content-disposition', 'attachment; filename="rejected.csv"')
+        .type('text/csv; charset=utf-8');
       return reply.send(Readable.from(csvLines(first, rejects)));
     },
   );
 }
 
-function uploadOptions(query: z.infer<typeof UploadQuery>, contentType: string | undefined): Omit<RecipientOptions, 'channel'> {
-  const type = contentType?.split(';')[0]!.trim().toLowerCase();
+function uploadOptions(
+  query: z.infer<typeof UploadQuery>,
+  contentType: string | undefined,
+): Omit<RecipientOptions, 'channel'> {
+  const type = contentType?.replace(/;.*$/s, '').trim().toLowerCase();
   const encoding = query.encoding === undefined ? undefined : encodingOf(query.encoding);
   if (encoding === null) {
     throw new AppError('encoding_unknown', 400, `The encoding "${query.encoding}" is not known.`, {

@@ -11,10 +11,19 @@ const SESSION_SECONDS = 14 * 24 * 3600;
 const MAX_FAILURES = 10;
 const FAILURE_WINDOW_MS = 60_000;
 
-export function sessionRoutes(app: FastifyInstance, deps: { accounts: AccountStore; production: boolean }): void {
+export function sessionRoutes(
+  app: FastifyInstance,
+  deps: { accounts: AccountStore; production: boolean },
+): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const failures = new Map<string, { count: number; since: number }>();
-  const cookie = { path: '/', httpOnly: true, sameSite: 'lax', secure: deps.production, maxAge: SESSION_SECONDS } as const;
+  const cookie = {
+    path: '/',
+    httpOnly: true,
+    sameSite: 'lax',
+    secure: deps.production,
+    maxAge: SESSION_SECONDS,
+  } as const;
 
   routes.post(
     '/api/session',
@@ -39,25 +48,35 @@ export function sessionRoutes(app: FastifyInstance, deps: { accounts: AccountSto
   );
   routes.get(
     '/api/session',
-    { config: { access: 'protected' }, schema: { response: { 200: z.object({ name: z.string(), by: z.string() }) } } },
+    {
+      config: { access: 'protected' },
+      schema: { response: { 200: z.object({ name: z.string(), by: z.string() }) } },
+    },
     async (request) => ({ name: request.identity!.name, by: request.identity!.by }),
   );
-  routes.delete('/api/session', { config: { access: 'protected' }, schema: { response: { 204: z.null() } } }, async (request, reply) => {
-    const token = request.cookies[SESSION_COOKIE];
-    if (token) await deps.accounts.logOut(token);
-    return reply.clearCookie(SESSION_COOKIE, cookie).code(204).send(null);
-  });
+  routes.delete(
+    '/api/session',
+    { config: { access: 'protected' }, schema: { response: { 204: z.null() } } },
+    async (request, reply) => {
+      const token = request.cookies[SESSION_COOKIE];
+      if (token) await deps.accounts.logOut(token);
+      return reply.clearCookie(SESSION_COOKIE, cookie).code(204).send(null);
+    },
+  );
 }
 
 function refuseGuessing(failures: Map<string, { count: number; since: number }>, ip: string): void {
   const entry = failures.get(ip);
   if (!entry || Date.now() - entry.since > FAILURE_WINDOW_MS || entry.count < MAX_FAILURES) return;
-  throw new AppError('login_rate_limited', 429, 'Too many wrong passwords from this address.', { fix: 'Wait a minute.' });
+  throw new AppError('login_rate_limited', 429, 'Too many wrong passwords from this address.', {
+    fix: 'Wait a minute.',
+  });
 }
 
 function countFailure(failures: Map<string, { count: number; since: number }>, ip: string): void {
   const entry = failures.get(ip);
-  const current = !entry || Date.now() - entry.since > FAILURE_WINDOW_MS ? { count: 0, since: Date.now() } : entry;
+  const current =
+    !entry || Date.now() - entry.since > FAILURE_WINDOW_MS ? { count: 0, since: Date.now() } : entry;
   if (failures.size > 10_000) failures.clear();
   failures.set(ip, { ...current, count: current.count + 1 });
 }

@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import { accepted, deferred, failed, type Outcome } from '../../../domain/outcome.ts';
+import { sleep } from '../../../lifecycle.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
 import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
-import { sleep } from '../../../lifecycle.ts';
 
 const share = (what: string) => z.coerce.number().min(0).max(1).default(0).describe(what);
 
 export const MockSettings = z.strictObject({
-  latencyMs: z.coerce.number().int().min(0).max(600_000).default(0).describe('how long each message takes, milliseconds'),
+  latencyMs: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(0)
+    .describe('how long each message takes, milliseconds'),
   failureRate: share('share of messages that fail for good, 0 to 1'),
   deferRate: share('share of attempts that are refused for now, 0 to 1'),
 });
@@ -40,8 +46,10 @@ export class MockProvider implements Provider {
   async send(message: OutgoingMessage): Promise<Outcome> {
     const { latencyMs, failureRate, deferRate } = this.settings;
     if (latencyMs > 0) await sleep(latencyMs);
-    if (failureRate > 0 && Math.random() < failureRate) return failed('mock_failure', 'the mock provider was told to fail some messages');
-    if (deferRate > 0 && Math.random() < deferRate) return deferred('mock_deferral', 'the mock provider was told to defer some attempts', 1000);
+    if (failureRate > 0 && Math.random() < failureRate)
+      return failed('mock_failure', 'the mock provider was told to fail some messages');
+    if (deferRate > 0 && Math.random() < deferRate)
+      return deferred('mock_deferral', 'the mock provider was told to defer some attempts', 1000);
     this.keep(message);
     return accepted(`mock-${message.id}`);
   }

@@ -3,7 +3,15 @@ import type SMTPPool from 'nodemailer/lib/smtp-pool/index.js';
 import { z } from 'zod';
 import { parseEmail } from '../../../domain/address/email.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { accepted, credentialsRefused, deferred, failed, type Outcome, rateLimited, uncertain } from '../../../domain/outcome.ts';
+import {
+  accepted,
+  credentialsRefused,
+  deferred,
+  failed,
+  type Outcome,
+  rateLimited,
+  uncertain,
+} from '../../../domain/outcome.ts';
 import { classifyReply, type SmtpStage } from '../../../domain/smtp-reply.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
 import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
@@ -11,8 +19,15 @@ import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
 export const SmtpSettings = z.strictObject({
   host: z.string().min(1).describe('host name or address of the server'),
   port: z.coerce.number().int().min(1).max(65535).default(587).describe('port'),
-  tls: z.enum(['starttls', 'implicit', 'opportunistic', 'off']).default('opportunistic').describe('starttls and implicit insist on encryption'),
-  verifyCertificate: z.stringbool().or(z.boolean()).default(true).describe('refuse certificates that do not verify'),
+  tls: z
+    .enum(['starttls', 'implicit', 'opportunistic', 'off'])
+    .default('opportunistic')
+    .describe('starttls and implicit insist on encryption'),
+  verifyCertificate: z
+    .stringbool()
+    .or(z.boolean())
+    .default(true)
+    .describe('refuse certificates that do not verify'),
   user: z.string().optional().describe('user name'),
   password: z.string().optional().describe('password (kept encrypted)'),
   connections: z.coerce.number().int().min(1).max(100).default(10).describe('sessions at once'),
@@ -78,9 +93,14 @@ export class SmtpProvider implements Provider {
       await this.transporter.verify();
       return `${this.settings.host}:${this.settings.port} accepted the connection${this.settings.user ? ' and the credentials' : ''}`;
     } catch (error) {
-      throw new AppError('provider_test_failed', 422, `${this.settings.host}:${this.settings.port}: ${(error as Error).message}`, {
-        fix: 'Check host, port, tls and the credentials.',
-      });
+      throw new AppError(
+        'provider_test_failed',
+        422,
+        `${this.settings.host}:${this.settings.port}: ${(error as Error).message}`,
+        {
+          fix: 'Check host, port, tls and the credentials.',
+        },
+      );
     }
   }
 
@@ -107,7 +127,8 @@ function outcomeOfError(error: SmtpError): Outcome {
   if (error.code === 'EAUTH') return credentialsRefused(code, error.message);
   if (error.code === 'EENVELOPE' || error.code === 'EMESSAGE') return failed(code, error.message);
   // The library does not say whether the message was written; only failures to get a session are certain.
-  if (error.command === 'CONN' || /ECONNREFUSED|EDNS|ENOTFOUND|EAI_AGAIN/.test(error.code ?? '')) return deferred(code, error.message);
+  if (error.command === 'CONN' || /ECONNREFUSED|EDNS|ENOTFOUND|EAI_AGAIN/.test(error.code ?? ''))
+    return deferred(code, error.message);
   return uncertain(code, error.message);
 }
 

@@ -1,14 +1,28 @@
 import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
-import { accepted, credentialsRefused, deferred, failed, type Outcome, rateLimited, uncertain } from '../../../domain/outcome.ts';
+import {
+  accepted,
+  credentialsRefused,
+  deferred,
+  failed,
+  type Outcome,
+  rateLimited,
+  uncertain,
+} from '../../../domain/outcome.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
 import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
 
 export const WebhookSettings = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('where each message is posted'),
   authorization: z.string().optional().describe('value of the Authorization header (kept encrypted)'),
-  timeoutMs: z.coerce.number().int().min(100).max(120_000).default(30_000).describe('time for one request, milliseconds'),
+  timeoutMs: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(120_000)
+    .default(30_000)
+    .describe('time for one request, milliseconds'),
   idempotent: z.stringbool().or(z.boolean()).default(true).describe('the receiver honours Idempotency-Key'),
 });
 
@@ -47,7 +61,11 @@ export class WebhookProvider implements Provider {
     try {
       const { statusCode, text } = await this.post('test', JSON.stringify({ test: true }));
       if (statusCode < 300) return `${this.settings.url} answered ${statusCode}`;
-      throw new AppError('provider_test_failed', 422, `${this.settings.url} answered ${statusCode}: ${text.slice(0, 200)}`);
+      throw new AppError(
+        'provider_test_failed',
+        422,
+        `${this.settings.url} answered ${statusCode}: ${text.slice(0, 200)}`,
+      );
     } catch (error) {
       if (error instanceof AppError) throw error;
       throw new AppError('provider_test_failed', 422, `${this.settings.url}: ${(error as Error).message}`, {
@@ -71,7 +89,11 @@ export class WebhookProvider implements Provider {
       },
       body: text,
     });
-    return { statusCode: response.statusCode, headers: response.headers, text: await readStart(response.body) };
+    return {
+      statusCode: response.statusCode,
+      headers: response.headers,
+      text: await readStart(response.body),
+    };
   }
 }
 
@@ -97,13 +119,18 @@ async function readStart(stream: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(parts).toString('utf8').slice(0, MAX_ANSWER_BYTES);
 }
 
-function outcomeOf(status: number, headers: Record<string, string | string[] | undefined>, text: string): Outcome {
+function outcomeOf(
+  status: number,
+  headers: Record<string, string | string[] | undefined>,
+  text: string,
+): Outcome {
   if (status >= 200 && status < 300) return accepted(idIn(text));
   const code = `http_${status}`;
   const detail = text.slice(0, 300) || `answered ${status}`;
   if (status === 401 || status === 403) return credentialsRefused(code, detail);
   if (status === 429) return rateLimited(code, detail, retryAfterMs(headers['retry-after']));
-  if (status >= 500 || status === 408 || status === 409 || status === 425) return deferred(code, detail, retryAfterMs(headers['retry-after']));
+  if (status >= 500 || status === 408 || status === 409 || status === 425)
+    return deferred(code, detail, retryAfterMs(headers['retry-after']));
   return failed(code, detail);
 }
 
@@ -128,7 +155,15 @@ function retryAfterMs(header: string | string[] | undefined): number | null {
 }
 
 /** Errors before the request was written: the receiver cannot have seen it. */
-const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT', 'EMFILE']);
+const NOT_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'EMFILE',
+]);
 
 function outcomeOfError(error: NodeJS.ErrnoException): Outcome {
   const code = error.code ?? error.name;

@@ -1,0 +1,18 @@
+import type { KnipConfig } from 'knip';
+
+const config: KnipConfig = {
+  workspaces: {
+    '.': {},
+    cli: {
+      entry: ['src/main.ts', 'src/runtimes/embedded/clickhouse-front.ts', 'test/**/*.test.ts'],
+      ignore: ['**/*.generated.ts'],
+      // Loaded by name, where the platform has them.
+      ignoreDependencies: ['chdb'],
+    },
+    'services/worker': { entry: ['src/main.ts', 'bench/*.ts', 'test/**/*.test.ts'] },
+    'services/web': { entry: ['server/main.ts'], ignore: ['**/*.generated.ts'] },
+  },
+  ignoreExportsUsedInFile: true,
+};
+
+export default config;
