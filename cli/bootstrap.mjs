@@ -13,22 +13,14 @@ const stamps = join(root, 'node_modules', '.batchsender');
 const packages = ['services/worker', 'cli', 'services/web'];
 
 checkNode();
-if (due('install', fingerprint(['package-lock.json']))) {
-  step(
-    'installing dependencies',
-    'npm',
-    [
-      existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install',
-      '--no-audit',
-      '--no-fund',
-      '--loglevel=error',
-    ],
-    'install',
-  );
-}
-if (packages.some((p) => !existsSync(join(root, p, 'dist'))) || due('build', fingerprint(sources()))) {
-  step('building', 'npm', ['run', 'build', '--silent'], 'build');
-}
+ensure('install', 'installing dependencies', fingerprint(['package-lock.json']), 'npm', [
+  existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install',
+  '--no-audit',
+  '--no-fund',
+  '--loglevel=error',
+]);
+const built = packages.every((folder) => existsSync(join(root, folder, 'dist')));
+ensure('build', 'building', built ? fingerprint(sources()) : null, 'npm', ['run', 'build', '--silent']);
 const args = process.argv.slice(2);
 const [command, ...rest] =
   args[0] === '--run'
@@ -50,7 +42,10 @@ function checkNode() {
   process.exit(EXIT_NODE_TOO_OLD);
 }
 
-function step(what, program, argv, stamp) {
+/** Does the step unless its stamp carries the fingerprint; null means it is due anyway. */
+function ensure(stamp, what, wanted, program, argv) {
+  const file = join(stamps, stamp);
+  if (wanted !== null && existsSync(file) && readFileSync(file, 'utf8') === wanted) return;
   process.stderr.write(`${what} …\n`);
   const started = Date.now();
   const { status } = spawnSync(program, argv, { cwd: root, stdio: ['ignore', 2, 'inherit'] });
@@ -61,15 +56,8 @@ function step(what, program, argv, stamp) {
     process.exit(status ?? 1);
   }
   mkdirSync(stamps, { recursive: true });
-  writeFileSync(join(stamps, stamp), expected[stamp]);
+  writeFileSync(file, wanted ?? fingerprint(sources()));
   process.stderr.write(`${what} done in ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
-}
-
-function due(stamp, fingerprintNow) {
-  globalThis.expected ??= {};
-  expected[stamp] = fingerprintNow;
-  const file = join(stamps, stamp);
-  return !existsSync(file) || readFileSync(file, 'utf8') !== fingerprintNow;
 }
 
 function fingerprint(files) {
