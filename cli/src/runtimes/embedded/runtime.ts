@@ -115,9 +115,14 @@ export async function stopComponent(component: Component, stack: Stack): Promise
   return gone;
 }
 
+/** PATH is left out: npm and npx put their own folders there, and it changes nothing about what runs. */
 function hashOf(component: Component, context: ComponentContext): string {
   const { program, args, env, cwd } = component.launch(context);
-  return createHash('sha256').update(JSON.stringify({ program, args, env, cwd })).digest('hex').slice(0, 16);
+  const { PATH: _, ...rest } = env;
+  return createHash('sha256')
+    .update(JSON.stringify({ program, args, env: rest, cwd }))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 function ended(component: Component, context: ComponentContext): CliError {

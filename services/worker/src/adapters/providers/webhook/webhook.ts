@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, request } from 'undici';
+import { Pool } from 'undici';
 import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
 import {
@@ -12,6 +12,7 @@ import {
 } from '../../../domain/outcome.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
 import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
+import { type Answer, post } from './post.ts';
 
 export const WebhookSettings = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('where each message is posted'),
@@ -26,8 +27,6 @@ export const WebhookSettings = z.strictObject({
   idempotent: z.stringbool().or(z.boolean()).default(true).describe('the receiver honours Idempotency-Key'),
 });
 
-/** Answers longer than this are not read further; only their start is shown. */
-const MAX_ANSWER_BYTES = 16_384;
 const DEFAULT_CONCURRENCY = 64;
 
 /** Posts each message as JSON, with its id as Idempotency-Key. */
@@ -35,12 +34,14 @@ export class WebhookProvider implements Provider {
   readonly defaultConcurrency = DEFAULT_CONCURRENCY;
   readonly idempotent: boolean;
   private readonly settings: z.infer<typeof WebhookSettings>;
-  private readonly agent: Agent;
+  private readonly pool: Pool;
+  private readonly url: URL;
 
   constructor(config: ProviderConfig) {
     this.settings = WebhookSettings.parse(config.settings);
     this.idempotent = this.settings.idempotent;
-    this.agent = new Agent({
+    this.url = new URL(this.settings.url);
+    this.pool = new Pool(this.url.origin, {
       connections: config.limits.concurrency ?? DEFAULT_CONCURRENCY,
       headersTimeout: this.settings.timeoutMs,
       bodyTimeout: this.settings.timeoutMs,
@@ -50,8 +51,7 @@ export class WebhookProvider implements Provider {
 
   async send(message: OutgoingMessage): Promise<Outcome> {
     try {
-      const { statusCode, headers, text } = await this.post(message.id, body(message));
-      return outcomeOf(statusCode, headers, text);
+      return outcomeOf(await this.post(message.id, body(message)));
     } catch (error) {
       return outcomeOfError(error as NodeJS.ErrnoException);
     }
@@ -59,12 +59,12 @@ export class WebhookProvider implements Provider {
 
   async test(): Promise<string> {
     try {
-      const { statusCode, text } = await this.post('test', JSON.stringify({ test: true }));
-      if (statusCode < 300) return `${this.settings.url} answered ${statusCode}`;
+      const { status, text } = await this.post('test', JSON.stringify({ test: true }));
+      if (status < 300) return `${this.settings.url} answered ${status}`;
       throw new AppError(
         'provider_test_failed',
         422,
-        `${this.settings.url} answered ${statusCode}: ${text.slice(0, 200)}`,
+        `${this.settings.url} answered ${status}: ${text.slice(0, 200)}`,
       );
     } catch (error) {
       if (error instanceof AppError) throw error;
@@ -75,25 +75,13 @@ export class WebhookProvider implements Provider {
   }
 
   async close(): Promise<void> {
-    await this.agent.close();
+    await this.pool.close();
   }
 
-  private async post(key: string, text: string) {
-    const response = await request(this.settings.url, {
-      method: 'POST',
-      dispatcher: this.agent as Dispatcher,
-      headers: {
-        'content-type': 'application/json',
-        'idempotency-key': key,
-        ...(this.settings.authorization ? { authorization: this.settings.authorization } : {}),
-      },
-      body: text,
-    });
-    return {
-      statusCode: response.statusCode,
-      headers: response.headers,
-      text: await readStart(response.body),
-    };
+  private post(key: string, text: string): Promise<Answer> {
+    const headers = ['content-type', 'application/json', 'idempotency-key', key];
+    if (this.settings.authorization) headers.push('authorization', this.settings.authorization);
+    return post(this.pool, this.url.origin, this.url.pathname + this.url.search, headers, text);
   }
 }
 
@@ -109,28 +97,14 @@ function body(message: OutgoingMessage): string {
   });
 }
 
-async function readStart(stream: AsyncIterable<Buffer>): Promise<string> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream) {
-    if (length < MAX_ANSWER_BYTES) parts.push(chunk);
-    length += chunk.length;
-  }
-  return Buffer.concat(parts).toString('utf8').slice(0, MAX_ANSWER_BYTES);
-}
-
-function outcomeOf(
-  status: number,
-  headers: Record<string, string | string[] | undefined>,
-  text: string,
-): Outcome {
+function outcomeOf({ status, retryAfter, text }: Answer): Outcome {
   if (status >= 200 && status < 300) return accepted(idIn(text));
   const code = `http_${status}`;
   const detail = text.slice(0, 300) || `answered ${status}`;
   if (status === 401 || status === 403) return credentialsRefused(code, detail);
-  if (status === 429) return rateLimited(code, detail, retryAfterMs(headers['retry-after']));
+  if (status === 429) return rateLimited(code, detail, retryAfterMs(retryAfter));
   if (status >= 500 || status === 408 || status === 409 || status === 425)
-    return deferred(code, detail, retryAfterMs(headers['retry-after']));
+    return deferred(code, detail, retryAfterMs(retryAfter));
   return failed(code, detail);
 }
 
@@ -145,8 +119,7 @@ function idIn(text: string): string | null {
 }
 
 /** RFC 9110 §10.2.3: seconds or an HTTP date. */
-function retryAfterMs(header: string | string[] | undefined): number | null {
-  const value = Array.isArray(header) ? header[0] : header;
+function retryAfterMs(value: string | null): number | null {
   if (!value) return null;
   const seconds = Number(value);
   if (Number.isFinite(seconds)) return Math.max(0, seconds * 1000);
