@@ -16,7 +16,7 @@ import { Slots } from './slots.ts';
  * Chunks of a lane sent side by side: while the outcomes of one are written, the others keep the provider
  * busy. With WINDOW it bounds the messages that a crash of this sender leaves uncertain in a lane.
  */
-export const CHUNKS_PER_LANE = 3;
+export const CHUNKS_PER_LANE = 4;
 /** Lanes served at once; others wait for the next free place, so one process stays within its memory. */
 const MAX_LANES = 32;
 /** How long a sender sleeps when nothing tells it that work is ready. */
