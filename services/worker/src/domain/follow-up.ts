@@ -58,6 +58,15 @@ export function followUp(
     case 'unsent':
     case 'credentials_refused':
       return NOTHING;
+    case 'unavailable':
+      return now.getTime() - acceptedAt.getTime() > policy.maxAgeMs
+        ? {
+            ...NOTHING,
+            state: 'failed',
+            code: 'gave_up',
+            detail: `the provider did not answer until the end: ${outcome.detail}`,
+          }
+        : NOTHING;
     case 'rate_limited':
       return later(outcome, attempt, policy, acceptedAt, now, random, false);
     case 'deferred':

@@ -10,6 +10,7 @@ export type Outcome =
   | { kind: 'credentials_refused'; code: string; detail: string }
   | { kind: 'uncertain'; code: string; detail: string }
   | { kind: 'suppressed'; code: string; detail: string }
+  | { kind: 'unavailable'; code: string; detail: string }
   | { kind: 'unsent' };
 
 /** The provider took the message over. */
@@ -35,6 +36,11 @@ export function failed(code: string, detail: string, suppress = false): Outcome 
 /** Our credentials were refused: the provider pauses, the message stays queued. */
 export function credentialsRefused(code: string, detail: string): Outcome {
   return { kind: 'credentials_refused', code, detail: clip(detail) };
+}
+
+/** The provider as a whole does not answer: nothing was handed over, the message stays queued, the lane waits. */
+export function unavailable(code: string, detail: string): Outcome {
+  return { kind: 'unavailable', code, detail: clip(detail) };
 }
 
 /** It may or may not have been taken over, for instance a connection lost after the message was written. */

@@ -58,10 +58,9 @@ export async function runChunk(
     const outcomes = await sendWindow(window, context);
     await actOn(outcomes, window, context, deps);
     const next = context.stop.aborted ? undefined : windows[i + 1];
-    allowed = await mark(chunk, settlements(window, outcomes, context), next, context, deps);
-    const complete = outcomes.every(
-      (outcome) => outcome.kind !== 'unsent' && outcome.kind !== 'credentials_refused',
-    );
+    const settled = settlements(window, outcomes, context);
+    const complete = settled.length === window.length;
+    allowed = await mark(chunk, settled, complete ? next : undefined, context, deps);
     if (allowed !== 'lost' && (!complete || (i + 1 < windows.length && next === undefined)))
       return release(chunk, deps);
   }
@@ -151,7 +150,6 @@ function settlements(window: QueuedMessage[], outcomes: Outcome[], { batch }: Wi
   const settled: Settlement[] = [];
   for (let i = 0; i < window.length; i++) {
     const outcome = outcomes[i]!;
-    if (outcome.kind === 'unsent' || outcome.kind === 'credentials_refused') continue;
     const message = window[i]!;
     const next = followUp(
       outcome,
@@ -161,6 +159,8 @@ function settlements(window: QueuedMessage[], outcomes: Outcome[], { batch }: Wi
       now,
       Math.random(),
     );
+    // Not handed over: it stays queued.
+    if (next.state === 'queued') continue;
     settled.push({
       n: message.n,
       attempt: message.attempts + (next.countsAsAttempt ? 1 : 0),

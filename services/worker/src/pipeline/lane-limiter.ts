@@ -9,6 +9,9 @@ const RECOVERY_PER_SECOND = 0.05;
 const MIN_SHARE = 0.02;
 /** Pause after "too fast" when the provider named none, milliseconds. */
 const DEFAULT_PAUSE_MS = 1000;
+/** Waits for a provider that does not answer, milliseconds. */
+const FIRST_OUTAGE_MS = 500;
+const LONGEST_OUTAGE_MS = 15_000;
 
 /**
  * Rate of one lane in this process: the configured limits, divided by the senders that share them, and
@@ -40,6 +43,8 @@ export class LaneLimiter {
   /** The limit that holds now, for people: "14/s", "14/s, slowed to 50 %", or null. */
   describe(): string | null {
     this.recover();
+    if (this.outage)
+      return `does not answer (${this.outage}); tried again within ${LONGEST_OUTAGE_MS / 1000} s`;
     const base = this.limits[0]?.label ?? null;
     if (this.share >= 1) return base;
     return `${base ?? 'no limit set'}, slowed to ${Math.round(this.share * 100)} % because the provider said "too fast"`;
@@ -66,6 +71,23 @@ export class LaneLimiter {
     this.share = Math.max(MIN_SHARE, this.share * SLOWDOWN_FACTOR);
     this.slowedAt = now;
   }
+
+  /** The provider does not answer: nothing is tried for a while, longer each time. */
+  waitForProvider(reason: string): void {
+    const now = this.now();
+    if (this.pausedUntil > now) return;
+    this.outageMs = Math.min(Math.max(this.outageMs * 2, FIRST_OUTAGE_MS), LONGEST_OUTAGE_MS);
+    this.pausedUntil = now + this.outageMs;
+    this.outage = reason;
+  }
+
+  providerAnswers(): void {
+    this.outage = null;
+    this.outageMs = 0;
+  }
+
+  private outage: string | null = null;
+  private outageMs = 0;
 
   private reserve(): number {
     const now = this.now();

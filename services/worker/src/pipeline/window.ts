@@ -54,6 +54,8 @@ async function handOver(
   const outcome = await provider.send(message);
   slots.give();
   if (outcome.kind === 'rate_limited') limiter.slowDown(outcome.retryAfterMs);
+  else if (outcome.kind === 'unavailable') limiter.waitForProvider(outcome.detail);
+  else if (outcome.kind === 'accepted') limiter.providerAnswers();
   return outcome;
 }
 

@@ -1,7 +1,4 @@
-import nodemailer, { type Transporter } from 'nodemailer';
-import type SMTPPool from 'nodemailer/lib/smtp-pool/index.js';
 import { z } from 'zod';
-import { parseEmail } from '../../../domain/address/email.ts';
 import { AppError } from '../../../domain/errors.ts';
 import {
   accepted,
@@ -10,11 +7,16 @@ import {
   failed,
   type Outcome,
   rateLimited,
+  unavailable,
   uncertain,
 } from '../../../domain/outcome.ts';
 import { classifyReply, type SmtpStage } from '../../../domain/smtp-reply.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
 import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
+import { MailComposer } from './mime.ts';
+import type { Reply } from './replies.ts';
+import { SessionRefused } from './session.ts';
+import { type PoolResult, SessionPool } from './session-pool.ts';
 
 export const SmtpSettings = z.strictObject({
   host: z.string().min(1).describe('host name or address of the server'),
@@ -31,131 +33,122 @@ export const SmtpSettings = z.strictObject({
   user: z.string().optional().describe('user name'),
   password: z.string().optional().describe('password (kept encrypted)'),
   connections: z.coerce.number().int().min(1).max(100).default(10).describe('sessions at once'),
-  helo: z.string().optional().describe('name in EHLO'),
+  helo: z
+    .string()
+    .regex(/^[A-Za-z0-9.[\]:-]+$/)
+    .optional()
+    .describe('name in EHLO'),
 });
 
-/** RFC 5321 §4.5.3.2: 5 minutes for most replies, 10 after the message; a batch is better served by less. */
-const GREETING_TIMEOUT_MS = 15_000;
-const SOCKET_TIMEOUT_MS = 120_000;
+/** Mails waiting for each session, so that the next one can be announced with the end of the last. */
+const MAILS_PER_SESSION = 4;
 
-/** E-mail over SMTP with pooled sessions. */
+/** E-mail over SMTP: long-lived sessions, pipelined where the server offers it. */
 export class SmtpProvider implements Provider {
   readonly defaultConcurrency: number;
   readonly idempotent = false;
-  private readonly transporter: Transporter<SMTPPool.SentMessageInfo>;
+  private readonly pool: SessionPool;
+  private readonly composer = new MailComposer();
   private readonly settings: z.infer<typeof SmtpSettings>;
+  private connecting: Promise<unknown> | null = null;
 
   constructor(config: ProviderConfig) {
     this.settings = SmtpSettings.parse(config.settings);
-    const { host, port, tls, user, password, verifyCertificate, helo } = this.settings;
     const connections = config.limits.concurrency ?? this.settings.connections;
-    this.defaultConcurrency = connections;
-    this.transporter = nodemailer.createTransport({
-      pool: true,
-      host,
-      port,
-      secure: tls === 'implicit',
-      requireTLS: tls === 'starttls',
-      ignoreTLS: tls === 'off',
-      tls: { rejectUnauthorized: verifyCertificate },
-      ...(user ? { auth: { user, pass: password ?? '' } } : {}),
-      ...(helo ? { name: helo } : {}),
-      maxConnections: connections,
-      maxMessages: Number.POSITIVE_INFINITY,
-      greetingTimeout: GREETING_TIMEOUT_MS,
-      socketTimeout: SOCKET_TIMEOUT_MS,
-      disableFileAccess: true,
-      disableUrlAccess: true,
-    });
+    this.defaultConcurrency = config.limits.concurrency ?? connections * MAILS_PER_SESSION;
+    const { host, port, tls, verifyCertificate, user, password, helo } = this.settings;
+    this.pool = new SessionPool(
+      { host, port, tls, verifyCertificate, user, password, helo, implicitTls: tls === 'implicit' },
+      connections,
+    );
   }
 
   async send(message: OutgoingMessage): Promise<Outcome> {
-    try {
-      const { subject, html, text } = message.content;
-      const info = await this.transporter.sendMail({
-        from: message.from ?? undefined,
-        replyTo: message.replyTo ?? undefined,
-        to: { name: '', address: message.to },
-        messageId: `<${message.id}@${senderDomain(message.from)}>`,
-        subject,
-        html,
-        text,
-        headers: { 'X-Batch-Message': message.id },
-      });
-      return accepted(info.response.slice(0, 200));
-    } catch (error) {
-      return outcomeOfError(error as SmtpError);
+    if (!this.pool.capabilities) {
+      const problem = await this.learnCapabilities();
+      if (problem) return problem;
     }
+    const { eightBitMime, smtpUtf8 } = this.pool.capabilities!;
+    const { from, data, needs8BitMime, needsSmtpUtf8 } = this.composer.compose(message, eightBitMime);
+    if (needsSmtpUtf8 && !smtpUtf8)
+      return failed(
+        'smtputf8_unsupported',
+        'the address is not ASCII and the server does not offer SMTPUTF8',
+      );
+    return outcomeOf(await this.pool.deliver({ from, to: message.to, data, needs8BitMime, needsSmtpUtf8 }));
   }
 
   async test(): Promise<string> {
     try {
-      await this.transporter.verify();
-      return `${this.settings.host}:${this.settings.port} accepted the connection${this.settings.user ? ' and the credentials' : ''}`;
+      const { pipelining } = await this.pool.connect();
+      const { host, port, user } = this.settings;
+      return `${host}:${port} accepted the connection${user ? ' and the credentials' : ''}${pipelining ? '' : '; it does not offer PIPELINING, so sending is slower'}`;
     } catch (error) {
+      const text =
+        error instanceof SessionRefused
+          ? error.reply.text
+          : `${(error as { code?: string }).code?.toUpperCase()}: ${(error as Error).message}`;
       throw new AppError(
         'provider_test_failed',
         422,
-        `${this.settings.host}:${this.settings.port}: ${(error as Error).message}`,
-        {
-          fix: 'Check host, port, tls and the credentials.',
-        },
+        `${this.settings.host}:${this.settings.port}: ${text}`,
+        { fix: 'Check host, port, tls and the credentials.' },
       );
     }
   }
 
   async close(): Promise<void> {
-    this.transporter.close();
+    await this.pool.close();
+  }
+
+  /** What the server offers decides how mails are encoded, so it is asked before the first one is written. */
+  private async learnCapabilities(): Promise<Outcome | null> {
+    this.connecting ??= this.pool.connect().finally(() => {
+      this.connecting = null;
+    });
+    try {
+      await this.connecting;
+      return null;
+    } catch (error) {
+      if (error instanceof SessionRefused) return outcomeOf({ refused: error });
+      return unavailable((error as { code?: string }).code ?? 'error', (error as Error).message);
+    }
   }
 }
 
-function senderDomain(from: string | null): string {
-  const parsed = from ? parseEmail(from) : null;
-  return parsed?.valid ? parsed.domain : 'batchsender.invalid';
+function outcomeOf(result: PoolResult): Outcome {
+  if ('reply' in result) return outcomeOfReply(result.reply, result.stage);
+  if ('refused' in result) return outcomeOfRefusal(result.refused);
+  if ('unreachable' in result) return unavailable(result.unreachable.code, result.unreachable.message);
+  const { code, message } = result.lost;
+  return result.written
+    ? uncertain(code, `after the message was written: ${message}`)
+    : deferred(code, message, 0);
 }
 
-interface SmtpError extends Error {
-  code?: string;
-  command?: string;
-  response?: string;
-  responseCode?: number;
+/** A refused session says nothing about the recipient: the provider waits, or pauses when it is about us. */
+function outcomeOfRefusal({ reply, stage }: SessionRefused): Outcome {
+  const { class: kind, retry_after_s: seconds } = classifyReply({ stage, reply: reply.text });
+  const code = `smtp_${reply.code}`;
+  if (kind === 'rate_limited') return rateLimited(code, reply.text, seconds === null ? null : seconds * 1000);
+  return kind === 'retry' ? unavailable(code, reply.text) : credentialsRefused(code, reply.text);
 }
 
-function outcomeOfError(error: SmtpError): Outcome {
-  if (error.response && error.responseCode) return outcomeOfReply(error.response, stageOf(error.command));
-  const code = (error.code ?? 'smtp_error').toLowerCase();
-  if (error.code === 'EAUTH') return credentialsRefused(code, error.message);
-  if (error.code === 'EENVELOPE' || error.code === 'EMESSAGE') return failed(code, error.message);
-  // The library does not say whether the message was written; only failures to get a session are certain.
-  if (error.command === 'CONN' || /ECONNREFUSED|EDNS|ENOTFOUND|EAI_AGAIN/.test(error.code ?? ''))
-    return deferred(code, error.message);
-  return uncertain(code, error.message);
-}
-
-function outcomeOfReply(reply: string, stage: SmtpStage): Outcome {
-  const { class: kind, retry_after_s: seconds, suppress } = classifyReply({ stage, reply });
-  const code = `smtp_${reply.slice(0, 3)}`;
+function outcomeOfReply({ code: number, text }: Reply, stage: SmtpStage): Outcome {
+  const { class: kind, retry_after_s: seconds, suppress } = classifyReply({ stage, reply: text });
+  const code = `smtp_${number}`;
   const retryAfterMs = seconds === null ? null : seconds * 1000;
   switch (kind) {
     case 'accepted':
-      return accepted(reply.slice(0, 200));
+      return accepted(text.slice(0, 200));
     case 'retry':
-      return deferred(code, reply, retryAfterMs);
+      return deferred(code, text, retryAfterMs);
     case 'rate_limited':
-      return rateLimited(code, reply, retryAfterMs);
+      return rateLimited(code, text, retryAfterMs);
     case 'auth_failure':
-      return credentialsRefused(code, reply);
+      return credentialsRefused(code, text);
     case 'permanent':
     case 'policy':
-      return failed(code, reply, suppress);
+      return failed(code, text, suppress);
   }
-}
-
-function stageOf(command: string | undefined): SmtpStage {
-  if (!command) return 'eod';
-  if (command.startsWith('AUTH')) return 'auth';
-  if (command.startsWith('EHLO') || command.startsWith('HELO')) return 'ehlo';
-  if (command.startsWith('MAIL')) return 'mail';
-  if (command.startsWith('RCPT')) return 'rcpt';
-  return command === 'CONN' ? 'connect' : command === 'DATA' ? 'eod' : 'data';
 }

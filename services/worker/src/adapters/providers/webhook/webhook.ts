@@ -8,6 +8,7 @@ import {
   failed,
   type Outcome,
   rateLimited,
+  unavailable,
   uncertain,
 } from '../../../domain/outcome.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
@@ -140,6 +141,6 @@ const NOT_SENT = new Set([
 
 function outcomeOfError(error: NodeJS.ErrnoException): Outcome {
   const code = error.code ?? error.name;
-  if (NOT_SENT.has(code)) return deferred(code.toLowerCase(), error.message);
+  if (NOT_SENT.has(code)) return unavailable(code.toLowerCase(), error.message);
   return uncertain(code.toLowerCase(), `no answer: ${error.message}`);
 }

@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { parseEmail } from '../../../domain/address/email.ts';
+import type { OutgoingMessage } from '../../../pipeline/provider.ts';
+import { encodeWord, foldText, quotedPrintable } from './mime-encoding.ts';
+
+/** Everything of a mail that is the same for the whole batch. */
+interface MailFrame {
+  /** From, Reply-To, MIME-Version. */
+  headers: string;
+  envelopeFrom: string;
+  domain: string;
+  utf8Sender: boolean;
+  boundary: string;
+}
+
+export interface ComposedMail {
+  from: string;
+  data: string;
+  needs8BitMime: boolean;
+  needsSmtpUtf8: boolean;
+}
+
+/** RFC 5322 §2.1.1: a line has at most 998 octets. */
+const MAX_LINE_OCTETS = 998;
+const FRAMES = 64;
+
+/**
+ * Writes mails (RFC 5322, MIME). What is the same for a batch is made once; a message costs encoding its own
+ * parts only.
+ */
+export class MailComposer {
+  private readonly frames = new Map<string, MailFrame>();
+  private date = { second: 0, text: '' };
+
+  /** @param allow8Bit the server takes 8BITMIME, so text that is not ASCII may go as it is */
+  compose(message: OutgoingMessage, allow8Bit: boolean): ComposedMail {
+    const frame = this.frame(message);
+    const { subject = '', html, text } = message.content;
+    const parts = [
+      ...(text !== undefined ? [part('text/plain', text, allow8Bit)] : []),
+      ...(html !== undefined ? [part('text/html', html, allow8Bit)] : []),
+    ];
+    const needsSmtpUtf8 = frame.utf8Sender || !isAscii(message.to);
+    const head = `${frame.headers}To: <${message.to}>\r\nSubject:${subjectValue(subject)}\r\nMessage-ID: <${message.id}@${frame.domain}>\r\nDate: ${this.dateNow()}\r\n`;
+    const data =
+      parts.length === 1
+        ? `${head}${parts[0]!.headers}\r\n${parts[0]!.body}`
+        : `${head}${multipart(parts, frame.boundary)}`;
+    return {
+      from: frame.envelopeFrom,
+      data,
+      needs8BitMime: needsSmtpUtf8 || parts.some((one) => one.eightBit),
+      needsSmtpUtf8,
+    };
+  }
+
+  private frame(message: OutgoingMessage): MailFrame {
+    const key = `${message.batchId}\n${message.from}\n${message.replyTo}`;
+    const known = this.frames.get(key);
+    if (known) return known;
+    if (this.frames.size >= FRAMES) this.frames.clear();
+    const frame = makeFrame(message);
+    this.frames.set(key, frame);
+    return frame;
+  }
+
+  private dateNow(): string {
+    const second = Math.floor(Date.now() / 1000);
+    if (second !== this.date.second)
+      this.date = { second, text: new Date(second * 1000).toUTCString().replace('GMT', '+0000') };
+    return this.date.text;
+  }
+}
+
+function makeFrame(message: OutgoingMessage): MailFrame {
+  const from = parseEmail(message.from ?? '');
+  const address = from.valid ? from.address : '';
+  const replyTo = message.replyTo ? `Reply-To: ${mailbox(message.replyTo)}\r\n` : '';
+  return {
+    headers: `From: ${mailbox(message.from ?? '')}\r\n${replyTo}MIME-Version: 1.0\r\nX-Batch: ${message.batchId}\r\n`,
+    envelopeFrom: address,
+    domain: from.valid ? from.domain : 'batchsender.invalid',
+    utf8Sender: !isAscii(address),
+    // Random, so that no value of a recipient can hold it and smuggle a part in.
+    boundary: `=_${randomBytes(15).toString('base64url')}`,
+  };
+}
+
+/** `Name <address>` as a header value. */
+function mailbox(value: string): string {
+  const parsed = parseEmail(value);
+  if (!parsed.valid) return '';
+  if (!parsed.display_name) return parsed.address;
+  const name = isAscii(parsed.display_name)
+    ? `"${parsed.display_name.replace(/["\\]/g, '\\$&')}"`
+    : encodeWord(parsed.display_name).join('\r\n ');
+  return `${name} <${parsed.address}>`;
+}
+
+/** With its leading space, folded. */
+function subjectValue(subject: string): string {
+  if (!isAscii(subject) || /=\?.*\?=/.test(subject)) return ` ${encodeWord(subject).join('\r\n ')}`;
+  return foldText(subject, 'Subject:'.length);
+}
+
+interface Part {
+  headers: string;
+  /** With CRLF at the end, dot-stuffed. */
+  body: string;
+  eightBit: boolean;
+}
+
+function part(type: string, text: string, allow8Bit: boolean): Part {
+  const lines = text.replace(/\r\n|\r|\n/g, '\r\n');
+  const ascii = isAscii(lines);
+  const asIs = (ascii || allow8Bit) && !lines.includes('\0') && !hasLongLine(lines, ascii);
+  const body = asIs ? lines : quotedPrintable(lines);
+  const encoding = !asIs ? 'quoted-printable' : ascii ? '7bit' : '8bit';
+  return {
+    headers: `Content-Type: ${type}; charset=utf-8\r\nContent-Transfer-Encoding: ${encoding}\r\n`,
+    body: dotStuffed(body.endsWith('\r\n') ? body : `${body}\r\n`),
+    eightBit: encoding === '8bit',
+  };
+}
+
+function multipart(parts: Part[], boundary: string): string {
+  const body = parts.map((one) => `--${boundary}\r\n${one.headers}\r\n${one.body}`).join('');
+  return `Content-Type: multipart/alternative; boundary="${boundary}"\r\n\r\n${body}--${boundary}--\r\n`;
+}
+
+/** RFC 5321 §4.5.2. */
+function dotStuffed(body: string): string {
+  const first = body.startsWith('.') ? `.${body}` : body;
+  return first.includes('\r\n.') ? first.replaceAll('\r\n.', '\r\n..') : first;
+}
+
+function hasLongLine(text: string, ascii: boolean): boolean {
+  const limit = ascii ? MAX_LINE_OCTETS : Math.floor(MAX_LINE_OCTETS / 4);
+  for (let start = 0; start < text.length; ) {
+    const end = text.indexOf('\r\n', start);
+    const length = (end < 0 ? text.length : end) - start;
+    if (length > limit) return true;
+    if (end < 0) return false;
+    start = end + 2;
+  }
+  return false;
+}
+
+export function isAscii(text: string): boolean {
+  return !/[\u0080-\uffff]/.test(text);
+}
