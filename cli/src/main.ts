@@ -73,6 +73,7 @@ program
   .description('bring the stack up; again to repair it')
   .option('--only <components>', 'only these, comma separated')
   .option('--without <components>', 'all but these, comma separated')
+  .option('--senders <count>', 'sender processes (default: 1)')
   .option('--port <component=port...>', 'insist on a port')
   .option('--host <address>', 'address that worker and dashboard listen on (default: 127.0.0.1)')
   .option('--postgres-url <url>', 'use this PostgreSQL')

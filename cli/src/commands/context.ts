@@ -1,5 +1,5 @@
 import { CliError, EXIT } from '../cli-error.ts';
-import { COMPONENT_NAMES, COMPONENTS } from '../components/all.ts';
+import { COMPONENT_NAMES, COMPONENTS, componentsFor } from '../components/all.ts';
 import type { ComponentName } from '../components/component.ts';
 import { planStack, type StackPlan } from '../stack/plan.ts';
 import { portKey } from '../stack/ports.ts';
@@ -15,6 +15,7 @@ export interface UpFlags extends StackFlags {
   without?: string;
   port?: string[];
   host?: string;
+  senders?: string;
   postgresUrl?: string;
   natsUrl?: string;
   clickhouseUrl?: string;
@@ -59,7 +60,8 @@ export function openStack(flags: StackFlags): Stack {
 
 /** The plan as the last `up` chose it. */
 export function planOf(stack: Stack): StackPlan {
-  return planStack(stack, COMPONENTS, stack.state.selection, process.env);
+  const { selection } = stack.state;
+  return planStack(stack, componentsFor(selection.senders), selection, process.env);
 }
 
 /** What `up` was told; a flag that is not given means what the last `up` chose. */
@@ -80,5 +82,18 @@ export function selectionFor(stack: Stack, flags: UpFlags): Selection {
     without: chosen ? componentNames('--without', flags.without) : last.without,
     external: { ...last.external, ...external },
     host: flags.host ?? last.host,
+    senders: flags.senders === undefined ? last.senders : senderCount(flags.senders),
   };
+}
+
+const MAX_SENDERS = 64;
+
+function senderCount(value: string): number {
+  const count = Number(value);
+  if (Number.isInteger(count) && count >= 1 && count <= MAX_SENDERS) return count;
+  throw new CliError(
+    'senders_invalid',
+    EXIT.usage,
+    `--senders ${value} is not a number from 1 to ${MAX_SENDERS}.`,
+  );
 }

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { CliError, EXIT } from '../cli-error.ts';
-import { COMPONENTS } from '../components/all.ts';
+import { COMPONENTS, componentsFor } from '../components/all.ts';
 import { isAlive } from '../runtimes/embedded/process.ts';
 import { stopComponent } from '../runtimes/embedded/runtime.ts';
 import { withLock } from '../stack/lock.ts';
@@ -22,7 +22,8 @@ export async function down(flags: StackFlags & { volumes?: boolean }): Promise<D
 }
 
 async function stopAll(stack: Stack): Promise<string[]> {
-  const running = COMPONENTS.filter((component) => stack.state.processes[component.name]);
+  const components = componentsFor(stack.state.selection.senders);
+  const running = components.filter((component) => stack.state.processes[component.name]);
   const alive = running
     .filter((component) => isAlive(stack.state.processes[component.name]))
     .map((component) => component.name);
@@ -33,7 +34,7 @@ async function stopAll(stack: Stack): Promise<string[]> {
         .map((component) => stopComponent(component, stack)),
     );
   }
-  const left = COMPONENTS.filter((component) => isAlive(stack.state.processes[component.name]));
+  const left = components.filter((component) => isAlive(stack.state.processes[component.name]));
   if (left.length > 0) {
     throw new CliError(
       'processes_left',

@@ -1,7 +1,7 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError, EXIT } from '../cli-error.ts';
-import { COMPONENT_NAMES, COMPONENTS, componentNamed } from '../components/all.ts';
+import { COMPONENT_NAMES, componentNamed, componentsFor } from '../components/all.ts';
 import type { Output } from '../output/output.ts';
 import { tail } from '../runtimes/embedded/process.ts';
 import type { Stack } from '../stack/stack.ts';
@@ -16,15 +16,18 @@ export async function logs(
   output: Output,
   signal: AbortSignal,
 ): Promise<void> {
-  if (name !== undefined && !componentNamed(name)) {
+  const stack = openStack(flags);
+  const { senders } = stack.state.selection;
+  if (name !== undefined && !componentNamed(name, senders)) {
     throw new CliError('component_unknown', EXIT.usage, `There is no component "${name}".`, {
       fix: `Use one of: ${COMPONENT_NAMES.join(', ')}.`,
     });
   }
-  const stack = openStack(flags);
   const names = name
     ? [name]
-    : COMPONENTS.map((component) => component.name).filter((one) => existsSync(stack.logFile(one)));
+    : componentsFor(senders)
+        .map((component) => component.name)
+        .filter((one) => existsSync(stack.logFile(one)));
   if (names.length === 0 || (name && !existsSync(stack.logFile(name)))) {
     throw new CliError(
       'no_logs',

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CliError, EXIT } from '../cli-error.ts';
-import { COMPONENTS } from '../components/all.ts';
+import { componentsFor } from '../components/all.ts';
 import type { Component, ComponentName } from '../components/component.ts';
+import { additionalSenders } from '../components/sender.ts';
 import { WORKER_MAIN, worker, workerEnv } from '../components/worker.ts';
 import type { Output } from '../output/output.ts';
 import { ensureRunning, isRunning, stopComponent } from '../runtimes/embedded/runtime.ts';
@@ -42,11 +43,12 @@ export async function up(flags: UpFlags, output: Output, signal: AbortSignal): P
   const stack = openStack(flags);
   if (!flags.dryRun) stack.prepare();
   const selection = selectionFor(stack, flags);
-  const plan = planStack(stack, COMPONENTS, selection, process.env);
+  const plan = planStack(stack, componentsFor(selection.senders), selection, process.env);
   if (flags.dryRun)
     return { ...summary(stack, plan, began), substitutions: [], testBatch: null, criticalChain: [] };
   return withLock(stack, 'batchsender up', async () => {
     checkPrerequisites(plan);
+    await stopSurplusSenders(stack, selection.senders);
     stack.state.selection = selection;
     const substitutions = await choosePorts(stack, plan, fixedPorts(flags.port));
     for (const one of substitutions) {
@@ -77,6 +79,12 @@ export async function up(flags: UpFlags, output: Output, signal: AbortSignal): P
       throw signal.aborted ? interrupted(signal) : error;
     }
   });
+}
+
+/** Senders that a smaller --senders no longer asks for finish their window and end. */
+async function stopSurplusSenders(stack: Stack, senders: number): Promise<void> {
+  const surplus = additionalSenders(stack.state.selection.senders).slice(senders - 1);
+  await Promise.all(surplus.map((component) => stopComponent(component, stack)));
 }
 
 /** What this run started is stopped again when it was interrupted; after a failure the evidence stays. */

@@ -5,6 +5,7 @@ import { grafana } from './grafana.ts';
 import { nats } from './nats.ts';
 import { postgres } from './postgres.ts';
 import { prometheus } from './prometheus.ts';
+import { additionalSenders } from './sender.ts';
 import { web } from './web.ts';
 import { worker } from './worker.ts';
 
@@ -20,8 +21,13 @@ export const COMPONENTS: readonly Component[] = [
   web,
 ];
 
+/** With as many senders as the stack is to have. */
+export function componentsFor(senders: number): readonly Component[] {
+  return [...COMPONENTS, ...additionalSenders(senders)];
+}
+
 export const COMPONENT_NAMES = COMPONENTS.map((component) => component.name);
 
-export function componentNamed(name: string): Component | undefined {
-  return COMPONENTS.find((component) => component.name === (name as ComponentName));
+export function componentNamed(name: string, senders: number): Component | undefined {
+  return componentsFor(senders).find((component) => component.name === (name as ComponentName));
 }

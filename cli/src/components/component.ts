@@ -8,7 +8,8 @@ export type ComponentName =
   | 'prometheus'
   | 'grafana'
   | 'worker'
-  | 'web';
+  | 'web'
+  | `sender-${number}`;
 export type ComponentKind = 'engine' | 'monitoring' | 'service';
 
 /** What a component may know when it decides how it runs. */

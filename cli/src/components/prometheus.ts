@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -30,7 +31,7 @@ export const prometheus: Component = {
         `--web.listen-address=127.0.0.1:${context.port()}`,
         '--storage.tsdb.retention.time=15d',
       ],
-      env: { PATH: context.env.PATH ?? '' },
+      env: { PATH: context.env.PATH ?? '', CONFIGURATION: fingerprint(context) },
       cwd: context.stack.dir,
     };
   },
@@ -56,9 +57,24 @@ function configuration(context: ComponentContext): object {
       {
         job_name: 'worker',
         metrics_path: '/api/metrics',
-        static_configs: [{ targets: target(context.urlOf('worker')) }],
+        static_configs: [{ targets: [...target(context.urlOf('worker')), ...senderTargets(context)] }],
       },
       { job_name: 'prometheus', static_configs: [{ targets: [`127.0.0.1:${context.port()}`] }] },
     ],
   };
+}
+
+function senderTargets(context: ComponentContext): string[] {
+  const { senders } = context.stack.state.selection;
+  return Array.from({ length: senders - 1 }, (_, i) => context.urlOf(`sender-${i + 2}`)).flatMap((url) =>
+    url ? [new URL(url).host] : [],
+  );
+}
+
+/** Part of the environment, so that another configuration means a restart. */
+function fingerprint(context: ComponentContext): string {
+  return createHash('sha256')
+    .update(stringify(configuration(context)))
+    .digest('hex')
+    .slice(0, 12);
 }

@@ -31,6 +31,8 @@ export interface Selection {
   /** URLs of engines that run elsewhere. */
   external: Record<string, string>;
   host: string;
+  /** Sender processes in all; the worker is the first. */
+  senders: number;
 }
 
 export interface StackState {
@@ -96,7 +98,7 @@ export class Stack {
       createdAt: new Date().toISOString(),
       ports: {},
       processes: {},
-      selection: { external: {}, host: '127.0.0.1' },
+      selection: { external: {}, host: '127.0.0.1', senders: 1 },
       migrated: null,
       seeded: false,
     };

@@ -16,6 +16,13 @@ const Environment = z.object({
     .optional()
     .describe('ClickHouse HTTP; without it analytics is off'),
   NATS_URL: url(['nats:', 'tls:']).optional().describe('NATS with JetStream'),
+  NATS_REPLICAS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(5)
+    .default(1)
+    .describe('replicas of the JetStream stream'),
   REDIS_URL: url(['redis:', 'rediss:']).optional().describe('Dragonfly, Valkey or Redis'),
   HOST: z.string().default('127.0.0.1').describe('address to listen on'),
   PORT: z.coerce.number().int().min(0).max(65535).default(6001).describe('port of the API'),

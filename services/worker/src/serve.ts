@@ -1,5 +1,7 @@
 import { pino } from 'pino';
 import { ClickHouseEvents, createClickHouse } from './adapters/clickhouse/events.ts';
+import { DragonflyRate } from './adapters/dragonfly/rate.ts';
+import { NatsDispatch } from './adapters/nats/dispatch.ts';
 import { PostgresAccounts } from './adapters/postgres/accounts.ts';
 import { PostgresBatches } from './adapters/postgres/batches.ts';
 import { PostgresChunks } from './adapters/postgres/chunks.ts';
@@ -59,18 +61,23 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
   const clickhouse = config.CLICKHOUSE_URL
     ? new ClickHouseEvents(createClickHouse(config.CLICKHOUSE_URL))
     : null;
+  const dragonfly = config.REDIS_URL ? new DragonflyRate(config.REDIS_URL, log) : null;
+  const nats = config.NATS_URL
+    ? new NatsDispatch(config.NATS_URL, { replicas: config.NATS_REPLICAS }, log)
+    : null;
   const production = config.NODE_ENV === 'production';
   const has = (role: string) => (config.ROLES as string[]).includes(role);
 
   const sender = new Sender({
     store: new PostgresChunks(pipeline, secrets),
-    dispatcher: new PostgresDispatcher(notifications),
+    dispatcher: nats ?? new PostgresDispatcher(notifications),
     providers: (provider) => kinds[provider.kind]!.create(provider),
     metrics: metrics.sender,
     log,
     owner: config.workerId,
     leaseMs: config.LEASE_MS,
     outbox: clickhouse !== null,
+    sharedRate: dragonfly,
     senders: () => registry.senders(),
     onControl: (listener) => notifications.on('batch_control', listener),
   });
@@ -100,7 +107,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     registry,
   ];
   if (has('planner')) {
-    const planning = new PostgresPlanning(pipeline);
+    const planning = new PostgresPlanning(pipeline, nats);
     const leadership = new AdvisoryLeadership(config.DATABASE_URL);
     agents.push(
       new Planner(
@@ -128,7 +135,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     url,
     stop: async () => {
       await lifecycle.stop();
-      await clickhouse?.close();
+      await Promise.all([clickhouse?.close(), dragonfly?.close(), nats?.close()]);
       await Promise.all([api.end(), pipeline.end()]);
       log.info('worker is down');
     },

@@ -31,21 +31,28 @@ export interface ProviderLimits {
   perDay?: number;
   /** Messages in flight at once. */
   concurrency?: number;
+  /** Messages per second to any one recipient domain. */
+  perDomainPerSecond?: number;
+  /** Messages per second from any one sender address. */
+  perSenderPerSecond?: number;
 }
 
-/** Part of a second's allowance that may go at once; keeps any one-second window near the limit. */
-const BURST_PART = 0.1;
+/**
+ * Part of a second's allowance that may go at once. With the tokens that senders hold (token-bucket.ts) any
+ * one-second window stays below the limit plus a tenth of it.
+ */
+const BURST_PART = 0.04;
 
 /** The limits as GCRA parameters, tightest period first. */
 export function rateLimitsOf(limits: ProviderLimits): RateLimit[] {
   const list: RateLimit[] = [];
-  if (limits.perSecond) list.push(rate(limits.perSecond, 1000, 's'));
-  if (limits.perMinute) list.push(rate(limits.perMinute, 60_000, 'min'));
-  if (limits.perDay) list.push(rate(limits.perDay, 86_400_000, 'day'));
+  if (limits.perSecond) list.push(rateOf(limits.perSecond, 1000, 's'));
+  if (limits.perMinute) list.push(rateOf(limits.perMinute, 60_000, 'min'));
+  if (limits.perDay) list.push(rateOf(limits.perDay, 86_400_000, 'day'));
   return list;
 }
 
-function rate(amount: number, periodMs: number, unit: string): RateLimit {
+export function rateOf(amount: number, periodMs: number, unit: string): RateLimit {
   const perSecond = (amount * 1000) / periodMs;
   return {
     amount,

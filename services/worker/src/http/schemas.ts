@@ -39,6 +39,8 @@ export const Limits = z.strictObject({
   perMinute: z.number().positive().optional(),
   perDay: z.number().positive().optional(),
   concurrency: z.number().int().min(1).max(1000).optional().describe('messages in flight at once'),
+  perDomainPerSecond: z.number().positive().optional().describe('to any one recipient domain'),
+  perSenderPerSecond: z.number().positive().optional().describe('from any one sender address'),
 });
 
 export const TemplateBody = z

@@ -1,3 +1,14 @@
+/** Ready chunks of a lane. */
+export interface ReadyLane {
+  lane: string;
+  chunks: number;
+}
+
+/** Takes announcements of ready chunks; a lost one is repeated, a doubled one does no harm. */
+export interface Announcements {
+  announce(ready: ReadyLane[]): Promise<void>;
+}
+
 /** Tells senders that a lane may have a ready chunk. Only a hint: the truth is the chunk row. */
 export interface Dispatcher {
   start(): Promise<void>;

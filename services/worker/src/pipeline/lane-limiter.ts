@@ -1,5 +1,7 @@
-import { type ProviderLimits, type RateLimit, rateLimitsOf, reserve } from '../domain/rate.ts';
+import { type ProviderLimits, type RateLimit, rateLimitsOf, rateOf, reserve } from '../domain/rate.ts';
 import { sleep } from '../lifecycle.ts';
+import type { SharedRate } from './shared-rate.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 /** Share of the limit left after a provider said "too fast", at most once per SLOWDOWN_INTERVAL_MS. */
 const SLOWDOWN_FACTOR = 0.5;
@@ -12,54 +14,107 @@ const DEFAULT_PAUSE_MS = 1000;
 /** Waits for a provider that does not answer, milliseconds. */
 const FIRST_OUTAGE_MS = 500;
 const LONGEST_OUTAGE_MS = 15_000;
+/** Buckets of recipient domains and sender addresses kept at once. */
+const MAX_KEYED = 10_000;
+
+export interface LimiterOptions {
+  /** Key of the lane in the shared store. */
+  lane: string;
+  limits: ProviderLimits;
+  /** Live sender processes. */
+  senders: number;
+  shared: SharedRate | null;
+  now?: () => number;
+}
+
+/** What a message is limited by beside its lane. */
+export interface MessageKeys {
+  senderAddress: string | null;
+  recipientDomain: string | null;
+  /** How many more messages could use a token soon. */
+  want: number;
+}
 
 /**
- * Rate of one lane in this process: the configured limits, divided by the senders that share them, and
- * lowered while the provider says "too fast" (additive increase, multiplicative decrease).
+ * Rate of one lane in this process: the configured limits, shared with other senders, and lowered while the
+ * provider says "too fast" (additive increase, multiplicative decrease).
  */
 export class LaneLimiter {
-  private limits: RateLimit[];
-  private tats: number[];
+  private options: LimiterOptions;
+  private readonly lane: TokenBucket;
+  private readonly keyed = new Map<string, TokenBucket>();
+  private readonly now: () => number;
   private share = 1;
+  private slowTat = 0;
   private slowedAt = Number.NEGATIVE_INFINITY;
+  private recoveredAt = 0;
   private pausedUntil = 0;
+  private outage: string | null = null;
+  private outageMs = 0;
   /** Messages per second seen lately; what a lane without a limit is slowed down from. */
   private seenPerSecond = 0;
   private window = { startedAt: 0, count: 0 };
-  private readonly now: () => number;
 
-  /** @param senders how many processes share the limits */
-  constructor(limits: ProviderLimits, senders: number, now: () => number = () => performance.now()) {
-    this.now = now;
-    this.limits = shared(limits, senders);
-    this.tats = this.limits.map(() => 0);
+  constructor(options: LimiterOptions) {
+    this.options = options;
+    this.now = options.now ?? (() => performance.now());
+    this.lane = new TokenBucket(
+      options.lane,
+      rateLimitsOf(options.limits),
+      options.senders,
+      options.shared,
+      this.now,
+    );
   }
 
   update(limits: ProviderLimits, senders: number): void {
-    this.limits = shared(limits, senders);
-    this.tats = this.limits.map((_, i) => this.tats[i] ?? 0);
+    this.options = { ...this.options, limits, senders };
+    this.lane.update(rateLimitsOf(limits), senders);
+    for (const bucket of this.keyed.values()) bucket.update(this.keyedLimit(limits), senders);
   }
 
-  /** The limit that holds now, for people: "14/s", "14/s, slowed to 50 %", or null. */
+  /** What holds now, for people: "14/s", "14/s, slowed to 50 %", or null. */
   describe(): string | null {
     this.recover();
     if (this.outage)
       return `does not answer (${this.outage}); tried again within ${LONGEST_OUTAGE_MS / 1000} s`;
-    const base = this.limits[0]?.label ?? null;
+    const base = rateLimitsOf(this.options.limits)[0]?.label ?? null;
     if (this.share >= 1) return base;
     return `${base ?? 'no limit set'}, slowed to ${Math.round(this.share * 100)} % because the provider said "too fast"`;
   }
 
-  /** Waits for a token; false when the signal aborted first. Without limits there is nothing to wait for. */
-  async take(signal: AbortSignal): Promise<boolean> {
-    const waitMs = this.reserve();
-    if (waitMs > 0) await sleep(waitMs, signal);
-    return !signal.aborted;
+  /** True when a message may go at once and no token has to be waited for. */
+  get unlimited(): boolean {
+    const { perDomainPerSecond, perSenderPerSecond } = this.options.limits;
+    return (
+      this.lane.unlimited &&
+      !perDomainPerSecond &&
+      !perSenderPerSecond &&
+      this.share >= 1 &&
+      this.pausedUntil <= this.now()
+    );
   }
 
-  /** True when the next message may go at once and no token has to be waited for. */
-  get unlimited(): boolean {
-    return this.limits.length === 0 && this.share >= 1 && this.pausedUntil <= this.now();
+  /** Waits until the message may go; false when the signal aborted first. */
+  async take(signal: AbortSignal, keys: MessageKeys): Promise<boolean> {
+    const { perDomainPerSecond, perSenderPerSecond } = this.options.limits;
+    this.observe();
+    const slowMs = this.slowWaitMs();
+    if (slowMs > 0) await sleep(slowMs, signal);
+    if (signal.aborted) return false;
+    if (
+      perDomainPerSecond &&
+      keys.recipientDomain &&
+      !(await this.bucket(`domain:${keys.recipientDomain}`, perDomainPerSecond).take(signal, 1))
+    )
+      return false;
+    if (
+      perSenderPerSecond &&
+      keys.senderAddress &&
+      !(await this.bucket(`sender:${keys.senderAddress}`, perSenderPerSecond).take(signal, keys.want))
+    )
+      return false;
+    return this.lane.take(signal, keys.want);
   }
 
   /** The provider said "too fast". */
@@ -86,38 +141,56 @@ export class LaneLimiter {
     this.outageMs = 0;
   }
 
-  private outage: string | null = null;
-  private outageMs = 0;
+  private bucket(key: string, perSecond: number): TokenBucket {
+    const known = this.keyed.get(key);
+    if (known) return known;
+    if (this.keyed.size >= MAX_KEYED) this.keyed.delete(this.keyed.keys().next().value!);
+    const { lane, senders, shared } = this.options;
+    const bucket = new TokenBucket(
+      `${lane}:${key}`,
+      [rateOf(perSecond, 1000, 's')],
+      senders,
+      shared,
+      this.now,
+    );
+    this.keyed.set(key, bucket);
+    return bucket;
+  }
 
-  private reserve(): number {
+  private keyedLimit(limits: ProviderLimits): RateLimit[] {
+    const perSecond = limits.perDomainPerSecond ?? limits.perSenderPerSecond;
+    return perSecond ? [rateOf(perSecond, 1000, 's')] : [];
+  }
+
+  /** Milliseconds to wait because of a pause or a slow-down; the slow-down is this process's own. */
+  private slowWaitMs(): number {
     const now = this.now();
-    this.observe(now);
     this.recover();
-    let atMs = Math.max(now, this.pausedUntil);
-    this.limitsNow().forEach((limit, i) => {
-      const slot = reserve(limit, this.tats[i] ?? 0, now, 1);
-      this.tats[i] = slot.tatMs;
-      atMs = Math.max(atMs, slot.atMs);
-    });
-    return atMs - now;
+    const pauseMs = Math.max(0, this.pausedUntil - now);
+    if (this.share >= 1) return pauseMs;
+    const base = Math.min(this.sustained(), Math.max(1, this.seenPerSecond));
+    const slot = reserve({ ...rateOf(base * this.share, 1000, 's'), burst: 1 }, this.slowTat, now, 1);
+    this.slowTat = slot.tatMs;
+    return Math.max(pauseMs, slot.atMs - now);
   }
 
-  private limitsNow(): RateLimit[] {
-    if (this.share >= 1) return this.limits;
-    const base = this.limits.length
-      ? this.limits
-      : [{ amount: Math.max(1, this.seenPerSecond), periodMs: 1000, burst: 1, label: '' }];
-    return base.map((limit) => ({ ...limit, amount: limit.amount * this.share, burst: 1 }));
+  private sustained(): number {
+    const rates = rateLimitsOf(this.options.limits).map(
+      (limit) => (limit.amount * 1000) / limit.periodMs / this.options.senders,
+    );
+    return rates.length ? Math.min(...rates) : Number.POSITIVE_INFINITY;
   }
 
-  private observe(now: number): void {
+  private observe(): void {
+    const now = this.now();
     this.window.count++;
     if (now - this.window.startedAt < 1000) return;
-    this.seenPerSecond = (this.window.count * 1000) / Math.max(1000, now - this.window.startedAt);
+    // While slowed down, what is seen says nothing about what the provider takes.
+    if (this.share >= 1 || this.seenPerSecond === 0)
+      this.seenPerSecond = (this.window.count * 1000) / Math.max(1000, now - this.window.startedAt);
     this.window = { startedAt: now, count: 0 };
   }
 
-  private recoveredAt = 0;
   private recover(): void {
     const now = this.now();
     const quietSince = Math.max(this.slowedAt, this.recoveredAt, this.pausedUntil);
@@ -125,13 +198,4 @@ export class LaneLimiter {
     this.share = Math.min(1, this.share + ((now - quietSince) / 1000) * RECOVERY_PER_SECOND);
     this.recoveredAt = now;
   }
-}
-
-function shared(limits: ProviderLimits, senders: number): RateLimit[] {
-  const parts = Math.max(1, senders);
-  return rateLimitsOf(limits).map((limit) => ({
-    ...limit,
-    amount: limit.amount / parts,
-    burst: Math.max(1, Math.floor(limit.burst / parts)),
-  }));
 }

@@ -9,6 +9,8 @@ export interface PlannerStore {
   returnExpired(): Promise<number>;
   /** Gathers messages due for another try into new chunks; returns how many messages. */
   gatherRetries(): Promise<number>;
+  /** Announces what is ready, as the chunk rows say, to whoever dispatches; repeated until it is taken. */
+  announceReady(): Promise<void>;
   /** Completes batches that have nothing left to do; returns how many. */
   finishBatches(): Promise<number>;
   /** Drops what is out of date and prepares partitions. */
@@ -77,6 +79,7 @@ export class Planner implements Agent {
     const returned = await this.store.returnExpired();
     if (returned) this.log.warn({ chunks: returned }, 'leases expired; chunks given back');
     await this.store.gatherRetries();
+    await this.store.announceReady();
     await this.store.finishBatches();
     if (performance.now() - this.prunedAt < PRUNE_EVERY_MS) return;
     this.prunedAt = performance.now();

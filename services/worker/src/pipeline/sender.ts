@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { sustainedPerSecond } from '../domain/rate.ts';
 import { compileTemplate } from '../domain/template/template.ts';
@@ -10,6 +11,7 @@ import { LeaseClock } from './lease.ts';
 import type { SenderMetrics } from './metrics.ts';
 import { persist } from './persist.ts';
 import type { Provider, ProviderFactory } from './provider.ts';
+import type { SharedRate } from './shared-rate.ts';
 import { Slots } from './slots.ts';
 
 /**
@@ -34,6 +36,8 @@ export interface SenderDeps {
   owner: string;
   leaseMs: number;
   outbox: boolean;
+  /** One rate for all senders; null when each keeps to its share. */
+  sharedRate: SharedRate | null;
   /** Live sender processes, which share every limit. */
   senders(): number;
   /** Tells when a batch was paused or cancelled. */
@@ -67,6 +71,7 @@ export class Sender implements Agent {
   }
 
   async start(): Promise<void> {
+    setMaxListeners(0, this.stopping.signal);
     await this.deps.dispatcher.start();
     this.deps.onControl((batchId) => {
       for (const controller of this.active.get(batchId) ?? []) controller.abort();
@@ -136,6 +141,8 @@ export class Sender implements Agent {
 
   private async sendChunk(chunk: ClaimedChunk, lane: Lane, state: LaneState, lease: LeaseClock) {
     const stop = new AbortController();
+    // One listener a message in flight is meant here, not a leak.
+    setMaxListeners(0, stop.signal);
     const controllers = this.active.get(chunk.batchId) ?? new Set();
     this.active.set(chunk.batchId, controllers.add(stop));
     const renewal = setInterval(() => this.renew(chunk, lease), this.deps.leaseMs / 3);
@@ -190,7 +197,14 @@ export class Sender implements Agent {
     const state: LaneState = {
       provider,
       version: lane.provider.version,
-      limiter: known?.limiter ?? new LaneLimiter(lane.provider.limits, senders),
+      limiter:
+        known?.limiter ??
+        new LaneLimiter({
+          lane: lane.id,
+          limits: lane.provider.limits,
+          senders,
+          shared: this.deps.sharedRate,
+        }),
       slots: new Slots(
         concurrency ? Math.max(1, Math.floor(concurrency / senders)) : provider.defaultConcurrency,
       ),

@@ -2,7 +2,7 @@ import { addressKey } from '../domain/channel.ts';
 import { failed, type Outcome, suppressed, UNSENT } from '../domain/outcome.ts';
 import type { CompiledTemplate } from '../domain/template/template.ts';
 import type { BatchContent, QueuedMessage } from './chunk-store.ts';
-import type { LaneLimiter } from './lane-limiter.ts';
+import type { LaneLimiter, MessageKeys } from './lane-limiter.ts';
 import type { LeaseClock } from './lease.ts';
 import type { OutgoingMessage, Provider } from './provider.ts';
 import type { Slots } from './slots.ts';
@@ -25,26 +25,38 @@ export interface WindowContext {
 export async function sendWindow(messages: QueuedMessage[], context: WindowContext): Promise<Outcome[]> {
   const outcomes: Outcome[] = new Array(messages.length).fill(UNSENT);
   const inFlight: Promise<void>[] = [];
+  let providerGone = false;
   for (let i = 0; i < messages.length; i++) {
     const prepared = prepare(messages[i]!, context);
     if ('kind' in prepared) {
       outcomes[i] = prepared;
       continue;
     }
-    if (!context.limiter.unlimited && !(await context.limiter.take(context.stop))) break;
+    if (
+      !context.limiter.unlimited &&
+      !(await context.limiter.take(context.stop, keysOf(prepared, messages.length - i)))
+    )
+      break;
     if (!context.slots.tryTake()) await context.slots.turn();
-    if (context.stop.aborted || !context.lease.valid) {
+    if (context.stop.aborted || !context.lease.valid || providerGone) {
       context.slots.give();
       break;
     }
     inFlight.push(
       handOver(prepared, context).then((outcome) => {
         outcomes[i] = outcome;
+        // The rest would fare alike: it stays queued.
+        providerGone ||= outcome.kind === 'unavailable' || outcome.kind === 'credentials_refused';
       }),
     );
   }
   await Promise.all(inFlight);
   return outcomes;
+}
+
+function keysOf(message: OutgoingMessage, want: number): MessageKeys {
+  const at = message.to.lastIndexOf('@');
+  return { senderAddress: message.from, recipientDomain: at < 0 ? null : message.to.slice(at + 1), want };
 }
 
 async function handOver(

@@ -95,7 +95,13 @@ test('the sustained rate is that of the tightest limit', () => {
 
 test('a lane slows down when the provider says "too fast", says so, and recovers', () => {
   let now = 10_000;
-  const limiter = new LaneLimiter({ perSecond: 100 }, 1, () => now);
+  const limiter = new LaneLimiter({
+    lane: 'l',
+    limits: { perSecond: 100 },
+    senders: 1,
+    shared: null,
+    now: () => now,
+  });
   limiter.slowDown(3000);
   now += 3000;
   expect(limiter.describe()).toBe('100/s, slowed to 50 % because the provider said "too fast"');
@@ -104,9 +110,9 @@ test('a lane slows down when the provider says "too fast", says so, and recovers
 });
 
 test('several senders share a limit', () => {
-  const limiter = new LaneLimiter({ perSecond: 100 }, 4);
+  const limiter = new LaneLimiter({ lane: 'l', limits: { perSecond: 100 }, senders: 4, shared: null });
   expect(limiter.unlimited).toBe(false);
-  expect(new LaneLimiter({}, 4).unlimited).toBe(true);
+  expect(new LaneLimiter({ lane: 'l', limits: {}, senders: 4, shared: null }).unlimited).toBe(true);
 });
 
 test('a lease is known to be over before it is, and after the process slept', async () => {

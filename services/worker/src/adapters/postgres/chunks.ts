@@ -35,14 +35,18 @@ const CLAIM = `
   FROM next WHERE c.batch_id = next.batch_id AND c.no = next.no
   RETURNING c.batch_id, c.no, c.epoch, c.attempted_upto, c.first_n, c.last_n, c.ns`;
 
-const LOAD_COLUMNS = `m.n, m.address, m.vars::text AS vars, m.attempts,
-  EXISTS (SELECT 1 FROM suppressions s WHERE s.account_id = $2 AND s.address = lower(m.address)) AS suppressed`;
+/** LIMIT keeps the planner from hashing the account's whole suppression list for one chunk. */
+const SUPPRESSED = `LEFT JOIN LATERAL (
+    SELECT true AS hit FROM suppressions s WHERE s.account_id = $2 AND s.address = lower(m.address) LIMIT 1
+  ) s ON true`;
+const LOAD_COLUMNS = 'm.n, m.address, m.vars::text AS vars, m.attempts, s.hit IS NOT NULL AS suppressed';
 const LOAD_RANGE = `
-  SELECT ${LOAD_COLUMNS}, m.n AS position FROM messages m
+  SELECT ${LOAD_COLUMNS}, m.n AS position FROM messages m ${SUPPRESSED}
   WHERE m.batch_id = $1 AND m.n BETWEEN $3 AND $4 AND m.state = ${MESSAGE_STATES.queued} ORDER BY m.n`;
 const LOAD_LIST = `
   SELECT ${LOAD_COLUMNS}, u.position::int AS position
-  FROM unnest($3::int[]) WITH ORDINALITY u(n, position) JOIN messages m ON m.batch_id = $1 AND m.n = u.n
+  FROM unnest($3::int[]) WITH ORDINALITY u(n, position) JOIN messages m ON m.batch_id = $1 AND m.n = u.n AND m.n = ANY($3::int[])
+  ${SUPPRESSED}
   WHERE m.state = ${MESSAGE_STATES.queued} ORDER BY u.position`;
 
 /**

@@ -1,3 +1,4 @@
+import type { Announcements } from '../../pipeline/dispatcher.ts';
 import type { PlannerStore } from '../../pipeline/planner.ts';
 import { GIVE_BACK } from './chunks.ts';
 import { notify } from './notifications.ts';
@@ -8,12 +9,25 @@ const RETRY_CHUNK = 500;
 /** Retry chunks made in one round; what is left waits a tick. */
 const RETRY_ROUND = 20 * RETRY_CHUNK;
 const SESSION_GRACE = '1 day';
+/** Ready chunks looked at for one announcement; senders find the rest when they work. */
+const ANNOUNCE_AT_MOST = 10_000;
 
 export class PostgresPlanning implements PlannerStore {
   private readonly pool: Pool;
+  private readonly announcements: Announcements | null;
 
-  constructor(pool: Pool) {
+  /** @param announcements where ready chunks are announced beside NOTIFY; null without NATS */
+  constructor(pool: Pool, announcements: Announcements | null) {
     this.pool = pool;
+    this.announcements = announcements;
+  }
+
+  async announceReady(): Promise<void> {
+    if (!this.announcements) return;
+    const { rows } = await this.pool.query<{ lane: string; chunks: number }>(
+      `SELECT lane, count(*)::int AS chunks FROM (SELECT lane FROM chunks WHERE state = 'ready' LIMIT ${ANNOUNCE_AT_MOST}) ready GROUP BY lane`,
+    );
+    await this.announcements.announce(rows);
   }
 
   async startDue(): Promise<number> {
