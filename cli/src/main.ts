@@ -2,7 +2,14 @@ import { Command, CommanderError, Option } from 'commander';
 import kleur from 'kleur';
 import { EXIT } from './cli-error.ts';
 import type { ApiFlags } from './commands/api-context.ts';
-import { actOnBatch, listBatches, type Rendered, showBatch } from './commands/batch.ts';
+import {
+  actOnBatch,
+  listBatches,
+  type Rendered,
+  type RetryFlags,
+  retryBatch,
+  showBatch,
+} from './commands/batch.ts';
 import type { StackFlags, UpFlags } from './commands/context.ts';
 import { down } from './commands/down.ts';
 import { env } from './commands/env.ts';
@@ -229,6 +236,15 @@ for (const verb of ['pause', 'resume', 'cancel'] as const) {
     rendered<ApiFlags>((flags, [id]) => actOnBatch(verb, id!, flags)),
   );
 }
+
+api(
+  batch
+    .command('retry <id>')
+    .description('another round for some messages, or another provider for the rest'),
+)
+  .option('--state <states>', 'failed, bounced, uncertain; comma separated')
+  .option('--to <provider>', 'what is not sent yet goes through this provider')
+  .action(rendered<RetryFlags>((flags, [id]) => retryBatch(id!, flags)));
 
 const provider = program.command('provider').description('ways to deliver messages');
 api(provider.command('add <name>').description('add one'))

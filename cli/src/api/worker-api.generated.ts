@@ -295,6 +295,10 @@ export interface paths {
                                     perDay?: number;
                                     /** @description messages in flight at once */
                                     concurrency?: number;
+                                    /** @description to any one recipient domain */
+                                    perDomainPerSecond?: number;
+                                    /** @description from any one sender address */
+                                    perSenderPerSecond?: number;
                                 };
                                 /** @enum {string} */
                                 state: "active" | "paused";
@@ -332,6 +336,10 @@ export interface paths {
                             perDay?: number;
                             /** @description messages in flight at once */
                             concurrency?: number;
+                            /** @description to any one recipient domain */
+                            perDomainPerSecond?: number;
+                            /** @description from any one sender address */
+                            perSenderPerSecond?: number;
                         };
                     };
                 };
@@ -357,6 +365,10 @@ export interface paths {
                                 perDay?: number;
                                 /** @description messages in flight at once */
                                 concurrency?: number;
+                                /** @description to any one recipient domain */
+                                perDomainPerSecond?: number;
+                                /** @description from any one sender address */
+                                perSenderPerSecond?: number;
                             };
                             /** @enum {string} */
                             state: "active" | "paused";
@@ -470,6 +482,10 @@ export interface paths {
                                 perDay?: number;
                                 /** @description messages in flight at once */
                                 concurrency?: number;
+                                /** @description to any one recipient domain */
+                                perDomainPerSecond?: number;
+                                /** @description from any one sender address */
+                                perSenderPerSecond?: number;
                             };
                             /** @enum {string} */
                             state: "active" | "paused";
@@ -668,6 +684,10 @@ export interface paths {
                                 perDay?: number;
                                 /** @description messages in flight at once */
                                 concurrency?: number;
+                                /** @description to any one recipient domain */
+                                perDomainPerSecond?: number;
+                                /** @description from any one sender address */
+                                perSenderPerSecond?: number;
                             };
                             /** @enum {string} */
                             state: "active" | "paused";
@@ -835,11 +855,17 @@ export interface paths {
                          * @default false
                          */
                         send?: boolean;
-                        /**
-                         * Format: date-time
-                         * @description instant with offset, for example 2026-03-01T09:00:00+01:00
-                         */
+                        /** @description with an offset (2026-03-01T09:00:00+01:00), or wall-clock time in `timezone` (2026-03-01T09:00:00) */
                         scheduledAt?: string;
+                        /** @description sent late up to this after a missed schedule, else held; default 12 */
+                        lateHours?: number;
+                        /** @description nothing is sent from start to end, over midnight too */
+                        quietHours?: {
+                            start: string;
+                            end: string;
+                            /** @description default: `timezone` */
+                            zone?: string;
+                        };
                         /**
                          * @description what a variable that a recipient lacks becomes
                          * @default error
@@ -1595,6 +1621,159 @@ export interface paths {
                 };
                 /** @description Default Response */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            error: {
+                                /** @description stable; see docs/errors.md */
+                                code: string;
+                                message: string;
+                                fix?: string;
+                                field?: string;
+                                details?: unknown;
+                                requestId?: string;
+                            };
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/batches/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Another round for failed, bounced or uncertain messages, another provider for what is not sent yet, or both */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description id of the batch */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /** @default [] */
+                        states?: ("failed" | "bounced" | "uncertain")[];
+                        provider?: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            name: string;
+                            /** @enum {string} */
+                            channel: "email" | "sms";
+                            provider: {
+                                id: string;
+                                name: string;
+                                kind: string;
+                                state: string;
+                                pauseReason: string | null;
+                            };
+                            from: string | null;
+                            replyTo: string | null;
+                            /** @enum {string} */
+                            state: "draft" | "scheduled" | "sending" | "paused" | "completed" | "cancelled";
+                            total: number;
+                            counts: {
+                                queued: number;
+                                sending: number;
+                                deferred: number;
+                                sent: number;
+                                delivered: number;
+                                bounced: number;
+                                complained: number;
+                                failed: number;
+                                suppressed: number;
+                                cancelled: number;
+                                uncertain: number;
+                            };
+                            /** @description part of the messages that have a final state, 0 to 1 */
+                            progress: number;
+                            scheduledAt: string | null;
+                            /** Format: date-time */
+                            createdAt: string;
+                            startedAt: string | null;
+                            finishedAt: string | null;
+                            template: {
+                                subject?: string;
+                                html?: string;
+                                text?: string;
+                            };
+                            /** @description messages settled per second lately */
+                            perSecond: number;
+                            /** @description what limits the speed, or what the batch waits for */
+                            limitedBy: string | null;
+                            /** @description seconds until nothing is left, at the present speed */
+                            etaSeconds: number | null;
+                            retried: number;
+                        };
+                    };
+                };
+                /** @description Default Response */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            error: {
+                                /** @description stable; see docs/errors.md */
+                                code: string;
+                                message: string;
+                                fix?: string;
+                                field?: string;
+                                details?: unknown;
+                                requestId?: string;
+                            };
+                        };
+                    };
+                };
+                /** @description Default Response */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            error: {
+                                /** @description stable; see docs/errors.md */
+                                code: string;
+                                message: string;
+                                fix?: string;
+                                field?: string;
+                                details?: unknown;
+                                requestId?: string;
+                            };
+                        };
+                    };
+                };
+                /** @description Default Response */
+                422: {
                     headers: {
                         [name: string]: unknown;
                     };

@@ -44,6 +44,24 @@ export async function actOnBatch(
   return { value: batch, text: batchText(batch) };
 }
 
+export interface RetryFlags extends ApiFlags {
+  state?: string;
+  to?: string;
+}
+
+/** Another round for messages in some states, another provider for what is not sent yet, or both. */
+export async function retryBatch(
+  id: string,
+  flags: RetryFlags,
+): Promise<Rendered<Batch & { retried: number }>> {
+  const states = flags.state?.split(',').map((state) => state.trim()) ?? [];
+  const batch = await workerApi(flags).post<Batch & { retried: number }>(`/api/batches/${id}/retry`, {
+    states,
+    provider: flags.to,
+  });
+  return { value: batch, text: `${batch.retried} messages get another round\n${batchText(batch)}` };
+}
+
 function batchText(batch: Batch): string {
   const rows = [
     ['id', batch.id],

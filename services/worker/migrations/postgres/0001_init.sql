@@ -82,11 +82,16 @@ CREATE TABLE batches (
   created_at timestamptz NOT NULL DEFAULT now(),
   started_at timestamptz,
   finished_at timestamptz,
+  -- From here the maximum age of retries counts, when somebody asked for another round.
+  retried_at timestamptz,
+  -- Held back by quiet hours; state stays 'sending'.
+  quiet boolean NOT NULL DEFAULT false,
   -- Why the batch is where it is, for people: "provider paused: 535 …".
   note text
 );
 CREATE INDEX batches_by_account ON batches (account_id, id DESC);
 CREATE INDEX batches_open ON batches (id) WHERE state IN ('sending', 'paused');
+CREATE INDEX batches_quiet ON batches (id) WHERE state = 'sending' AND options ? 'quietHours';
 CREATE INDEX batches_due ON batches (scheduled_at) WHERE state = 'scheduled';
 
 -- The first eight bytes a UUIDv7 of that instant has (RFC 9562 §5.7): partition bounds.

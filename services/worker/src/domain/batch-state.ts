@@ -3,6 +3,8 @@ export const BATCH_STATES = ['draft', 'scheduled', 'sending', 'paused', 'complet
 export type BatchState = (typeof BATCH_STATES)[number];
 
 export const BATCH_ACTIONS = ['send', 'pause', 'resume', 'cancel'] as const;
+/** States in which messages can be given another round. */
+export const RETRYABLE_STATES: readonly BatchState[] = ['sending', 'paused', 'completed'];
 export type BatchAction = (typeof BATCH_ACTIONS)[number];
 
 /** The whole state machine: what each action makes of each state. What is not listed is refused. */

@@ -31,12 +31,13 @@ function limitedBy(batch: BatchDetail, liveLimit: string | null): string | null 
     case 'scheduled':
       return `waits until ${batch.scheduledAt?.toISOString()}`;
     case 'paused':
-      return 'paused';
+      return batch.note ?? 'paused';
     case 'sending':
       break;
     default:
       return null;
   }
+  if (batch.note) return batch.note;
   if (provider.state === 'paused') return `provider ${provider.name} is paused: ${provider.pauseReason}`;
   if (counts.queued + counts.sending === 0 && batch.nextRetryAt)
     return `waits to retry ${counts.deferred} messages, next at ${batch.nextRetryAt.toISOString()}`;

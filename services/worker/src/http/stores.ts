@@ -4,6 +4,7 @@ import type { MessageState, StateCounts } from '../domain/message-state.ts';
 import type { ProviderLimits } from '../domain/rate.ts';
 import type { RecipientOptions } from '../domain/recipients/reader.ts';
 import type { RejectedRow } from '../domain/recipients/reason.ts';
+import type { QuietHours } from '../domain/schedule.ts';
 import type { TemplateSource } from '../domain/template/template.ts';
 import type { ProviderConfig, UncertainPolicy } from '../pipeline/chunk-store.ts';
 
@@ -75,7 +76,21 @@ export interface NewBatch {
   options: BatchOptions;
 }
 
+export const RETRY_STATES = ['failed', 'bounced', 'uncertain'] as const;
+export type RetryState = (typeof RETRY_STATES)[number];
+
+export interface RetryRequest {
+  /** Messages in these states are tried again, as if for the first time. */
+  states: RetryState[];
+  /** Everything not yet sent goes through this provider from now on. */
+  providerId: string | null;
+}
+
 export interface BatchOptions {
+  /** Nothing is sent in these hours. */
+  quietHours?: QuietHours;
+  /** A batch whose time was missed by more than this is held, not sent late. */
+  lateHours?: number;
   uncertainPolicy?: UncertainPolicy;
   missingVariables?: 'error' | 'empty';
   timezone?: string;
@@ -133,6 +148,8 @@ export interface BatchStore {
   messages(accountId: string, id: string, state: MessageState | null, page: Page): Promise<MessageView[]>;
   /** @throws AppError `batch_state_conflict`, `batch_empty` */
   act(accountId: string, id: string, action: BatchAction): Promise<void>;
+  /** Returns how many messages get another round. @throws AppError `batch_state_conflict` */
+  retry(accountId: string, id: string, request: RetryRequest): Promise<number>;
   /** A batch that got no recipients because its upload failed can go as if it had never been. */
   discard(accountId: string, id: string): Promise<void>;
   queue(accountId: string): Promise<QueueView[]>;

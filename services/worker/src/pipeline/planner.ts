@@ -5,6 +5,8 @@ import { type Agent, sleep } from '../lifecycle.ts';
 export interface PlannerStore {
   /** Makes scheduled batches whose time has come ready; returns how many. */
   startDue(): Promise<number>;
+  /** Holds batches in their quiet hours and lets them go afterwards; returns how many changed. */
+  applyQuietHours(now: Date): Promise<number>;
   /** Gives chunks with an expired lease back; returns how many. */
   returnExpired(): Promise<number>;
   /** Gathers messages due for another try into new chunks; returns how many messages. */
@@ -76,6 +78,7 @@ export class Planner implements Agent {
   /** One round; public for tests. */
   async plan(): Promise<void> {
     await this.store.startDue();
+    await this.store.applyQuietHours(new Date());
     const returned = await this.store.returnExpired();
     if (returned) this.log.warn({ chunks: returned }, 'leases expired; chunks given back');
     await this.store.gatherRetries();

@@ -270,3 +270,104 @@ test('the mock provider shows the last messages as they were rendered', async ()
     )
     .toContain('Hello User 3');
 });
+
+test('failed messages get another round, through another provider, and only they', async () => {
+  const bad = await startHttpSink((_request, { body }, response) =>
+    Number(body.vars.number) % 4 === 0 ? answer(response, 422, 'no') : false,
+  );
+  const good = await startHttpSink();
+  await worker.api('POST', '/api/providers', { name: 'picky', kind: 'webhook', settings: { url: bad.url } });
+  await worker.api('POST', '/api/providers', {
+    name: 'generous',
+    kind: 'webhook',
+    settings: { url: good.url },
+  });
+  const id = await sendBatch(worker, 'picky', 1200);
+  expect((await waitForState(worker, id, 'completed')).counts).toMatchObject({ sent: 900, failed: 300 });
+  const retry = await worker.api<{ retried: number }>('POST', `/api/batches/${id}/retry`, {
+    states: ['failed', 'uncertain'],
+    provider: 'generous',
+  });
+  expect(retry.body.retried).toBe(300);
+  const batch = await waitForState(worker, id, 'completed');
+  expect(batch.counts).toMatchObject({ sent: 1200, failed: 0, deferred: 0, queued: 0 });
+  expect(good.received.length).toBe(300);
+  expect(bad.received.length).toBe(900);
+  await bad.close();
+  await good.close();
+});
+
+test('a batch waiting for a provider that is gone goes on through another one', async () => {
+  const good = await startHttpSink();
+  await worker.api('POST', '/api/providers', {
+    name: 'gone',
+    kind: 'webhook',
+    settings: { url: 'http://127.0.0.1:1/' },
+  });
+  await worker.api('POST', '/api/providers', { name: 'there', kind: 'webhook', settings: { url: good.url } });
+  const id = await sendBatch(worker, 'gone', 1200);
+  await expect
+    .poll(async () => (await waitForState(worker, id, 'sending')).limitedBy, { timeout: 10_000 })
+    .toContain('does not answer');
+  await worker.api('POST', `/api/batches/${id}/retry`, { provider: 'there' });
+  const batch = await waitForState(worker, id, 'completed');
+  expect(batch.counts.sent).toBe(1200);
+  expect(good.counts().size).toBe(1200);
+  const { rows } = await database.pool.query(
+    'SELECT max(attempts) AS most FROM messages WHERE batch_id = $1',
+    [id],
+  );
+  expect(rows[0].most).toBe(1);
+  await good.close();
+});
+
+test('quiet hours hold a batch and let it go', async () => {
+  const now = new Date();
+  const time = (minutes: number) => new Date(now.getTime() + minutes * 60_000).toISOString().slice(11, 16);
+  const id = await sendBatch(worker, 'mock', 600, {
+    quietHours: { start: time(-5), end: time(60), zone: 'UTC' },
+  });
+  await expect
+    .poll(async () => (await waitForState(worker, id, 'sending')).limitedBy, { timeout: 5000 })
+    .toContain('quiet hours until');
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  const held = await waitForState(worker, id, 'sending');
+  expect(held.counts.queued).toBeGreaterThan(0);
+  await database.pool.query(
+    `UPDATE batches SET options = jsonb_set(options, '{quietHours,end}', to_jsonb($2::text)) WHERE id = $1`,
+    [id, time(-1)],
+  );
+  expect((await waitForState(worker, id, 'completed')).counts.sent).toBe(600);
+});
+
+test('a schedule that was missed by too much is held, with its reason, and resume sends it', async () => {
+  const created = await worker.api<{ id: string }>('POST', '/api/batches', {
+    name: 'missed',
+    provider: 'mock',
+    from: 'a@example.com',
+    template: { text: 'x' },
+    recipients: [{ address: 'a@example.com' }],
+    send: true,
+    scheduledAt: new Date(Date.now() + 3_600_000).toISOString(),
+    lateHours: 2,
+  });
+  await database.pool.query(`UPDATE batches SET scheduled_at = now() - interval '3 hours' WHERE id = $1`, [
+    created.body.id,
+  ]);
+  const held = await waitForState(worker, created.body.id, 'paused');
+  expect(held.limitedBy).toContain('was missed by more than 2 h');
+  await worker.api('POST', `/api/batches/${created.body.id}/resume`);
+  await waitForState(worker, created.body.id, 'completed');
+});
+
+test('a wall-clock schedule is understood in the zone of the batch', async () => {
+  const { body } = await worker.api<{ id: string; scheduledAt: string }>('POST', '/api/batches', {
+    name: 'local',
+    provider: 'mock',
+    from: 'a@example.com',
+    template: { text: 'x' },
+    scheduledAt: '2031-07-15T09:00:00',
+    timezone: 'Europe/Berlin',
+  });
+  expect(body.scheduledAt).toBe('2031-07-15T07:00:00.000Z');
+});

@@ -55,11 +55,18 @@ const refusals: [string, object, number, string, string | undefined][] = [
   ],
   ['an unknown time zone', batch({ timezone: 'Mars/Olympus' }), 422, 'timezone_unknown', 'timezone'],
   [
-    'a time without an offset',
-    batch({ scheduledAt: '2026-03-01T09:00:00' }),
+    'a time that is none',
+    batch({ scheduledAt: '2026-02-30T09:00:00' }),
+    422,
+    'schedule_invalid',
+    'scheduledAt',
+  ],
+  [
+    'quiet hours that are none',
+    batch({ quietHours: { start: '25:00', end: '08:00' } }),
     400,
     'request_invalid',
-    'scheduledAt',
+    'quietHours.start',
   ],
   ['no recipients', batch({ recipients: [] }), 400, 'request_invalid', 'recipients'],
   [

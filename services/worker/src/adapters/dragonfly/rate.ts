@@ -10,7 +10,7 @@ const RECONNECT_MS = 500;
 
 /**
  * GCRA of several limits at once, by the server's clock. KEYS: one a limit; ARGV: wanted tokens, then interval
- * in microseconds and burst of each. A limit that was not used lately starts with its burst spent (for up to 50 ms),
+ * in microseconds and burst of each. A limit that was not used lately starts with its burst spent and 100 ms late,
  * since cold connections let the first messages arrive in a clump. Returns granted tokens and, when none, microseconds to wait.
  */
 const LEASE = `
@@ -24,7 +24,7 @@ for i = 1, #KEYS do
   local burst = tonumber(ARGV[2 * i + 1])
   local known = redis.call('GET', KEYS[i])
   if not known then
-    known = string.format('%.0f', now + math.min(burst * interval, 50000))
+    known = string.format('%.0f', now + math.min(burst * interval, 50000) + 100000)
     redis.call('SET', KEYS[i], known, 'PX', 1000)
   end
   local tat = math.max(tonumber(known), now)

@@ -10,13 +10,15 @@ import type {
   NewBatch,
   Page,
   QueueView,
+  RetryRequest,
 } from '../../http/stores.ts';
 import { persist } from '../../pipeline/persist.ts';
 import { listMessages } from './messages.ts';
 import { notify } from './notifications.ts';
-import { makeReady } from './planning.ts';
+import { holdChunks, makeReady } from './planning.ts';
 import { type Client, type Pool, transaction } from './pool.ts';
 import { isUuid } from './providers.ts';
+import { retryMessages } from './retry.ts';
 
 const COUNT_COLUMNS = MESSAGE_STATE_NAMES.map(
   (state) => `coalesce(sum(c.${state}), 0)::int AS ${state}`,
@@ -116,6 +118,14 @@ export class PostgresBatches implements BatchStore {
     await persist(() => transaction(this.pool, (client) => act(client, accountId, id, action)), this.log);
   }
 
+  async retry(accountId: string, id: string, request: RetryRequest): Promise<number> {
+    if (!isUuid(id)) throw notFound('batch', id);
+    return persist(
+      () => transaction(this.pool, (client) => retryMessages(client, accountId, id, request)),
+      this.log,
+    );
+  }
+
   async discard(accountId: string, id: string): Promise<void> {
     await this.pool.query(
       `DELETE FROM batches WHERE account_id = $1 AND id = $2 AND state = 'draft' AND total = 0`,
@@ -193,12 +203,7 @@ async function open(
 
 async function pause(client: Client, id: string): Promise<void> {
   await client.query(`UPDATE batches SET state = 'paused' WHERE id = $1`, [id]);
-  await client.query(
-    `UPDATE chunks SET state = CASE state WHEN 'ready' THEN 'paused' ELSE state END, halt = CASE state WHEN 'leased' THEN 'paused' END
-     WHERE batch_id = $1 AND state IN ('ready', 'leased')`,
-    [id],
-  );
-  await notify(client, 'batch_control', id);
+  await holdChunks(client, id);
 }
 
 /** Whatever is not in flight is cancelled at once; chunks in flight follow when their window is settled. */

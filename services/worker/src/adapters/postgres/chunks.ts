@@ -125,7 +125,7 @@ export class PostgresChunks implements ChunkStore {
       uncertainPolicy: row.options.uncertainPolicy ?? 'resend',
       missingVariables: row.options.missingVariables ?? 'error',
       timezone: row.options.timezone ?? 'UTC',
-      startedAt: row.started_at ?? row.created_at,
+      startedAt: row.retried_at ?? row.started_at ?? row.created_at,
     };
   }
 

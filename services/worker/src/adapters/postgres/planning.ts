@@ -1,3 +1,4 @@
+import { checkQuietHours, type QuietHours } from '../../domain/schedule.ts';
 import type { Announcements } from '../../pipeline/dispatcher.ts';
 import type { PlannerStore } from '../../pipeline/planner.ts';
 import { GIVE_BACK } from './chunks.ts';
@@ -9,6 +10,8 @@ const RETRY_CHUNK = 500;
 /** Retry chunks made in one round; what is left waits a tick. */
 const RETRY_ROUND = 20 * RETRY_CHUNK;
 const SESSION_GRACE = '1 day';
+/** A scheduled batch is sent late up to this, unless it says otherwise: a newsletter is still one the next morning. */
+const DEFAULT_LATE_HOURS = 12;
 /** Ready chunks looked at for one announcement; senders find the rest when they work. */
 const ANNOUNCE_AT_MOST = 10_000;
 
@@ -32,14 +35,26 @@ export class PostgresPlanning implements PlannerStore {
 
   async startDue(): Promise<number> {
     return transaction(this.pool, async (client) => {
-      const { rows } = await client.query<{ id: string }>(
-        `UPDATE batches SET state = 'sending', started_at = now() WHERE id IN (
-           SELECT id FROM batches WHERE state = 'scheduled' AND scheduled_at <= now() LIMIT 100 FOR UPDATE SKIP LOCKED
-         ) RETURNING id`,
-      );
-      for (const { id } of rows) await makeReady(client, id);
+      const { rows } = await client.query<{ id: string; held: boolean }>(START_DUE);
+      for (const { id, held } of rows) if (!held) await makeReady(client, id);
       return rows.length;
     });
+  }
+
+  async applyQuietHours(now: Date): Promise<number> {
+    const { rows } = await this.pool.query<{ id: string; quiet: boolean; hours: QuietHours }>(
+      `SELECT id, quiet, options->'quietHours' AS hours FROM batches WHERE state = 'sending' AND options ? 'quietHours' LIMIT 10000`,
+    );
+    let changed = 0;
+    for (const { id, quiet, hours } of rows) {
+      const { allowed, nextAllowed } = checkQuietHours(hours, now);
+      if (allowed !== quiet) continue;
+      await transaction(this.pool, (client) =>
+        allowed ? endQuiet(client, id) : beginQuiet(client, id, nextAllowed),
+      );
+      changed++;
+    }
+    return changed;
   }
 
   async returnExpired(): Promise<number> {
@@ -71,7 +86,7 @@ export class PostgresPlanning implements PlannerStore {
     return transaction(this.pool, async (client) => {
       // Locked against a pause or cancel at the same moment.
       const batch = await client.query<{ state: string }>(
-        'SELECT state FROM batches WHERE id = $1 FOR UPDATE',
+        'SELECT state, quiet FROM batches WHERE id = $1 FOR UPDATE',
         [batchId],
       );
       await client.query('DELETE FROM deferrals WHERE batch_id = $1 AND n = ANY($2)', [batchId, ns]);
@@ -82,9 +97,9 @@ export class PostgresPlanning implements PlannerStore {
       );
       await client.query(
         `WITH b AS (UPDATE batches SET next_chunk = next_chunk + 1 WHERE id = $1
-                    RETURNING id, account_id, provider_id, priority, state, next_chunk - 1 AS no)
+                    RETURNING id, account_id, provider_id, priority, CASE WHEN state = 'paused' OR quiet THEN 'paused' ELSE 'ready' END AS chunk_state, next_chunk - 1 AS no)
          INSERT INTO chunks (batch_id, no, account_id, lane, first_n, last_n, ns, priority, state, ready_at, queued, deferred)
-         SELECT id, no, account_id, provider_id, 0, 0, $2, priority, CASE state WHEN 'paused' THEN 'paused' ELSE 'ready' END,
+         SELECT id, no, account_id, provider_id, 0, 0, $2, priority, chunk_state,
            now(), $3::int, -$3::int FROM b`,
         [batchId, ns, rowCount],
       );
@@ -111,6 +126,43 @@ export class PostgresPlanning implements PlannerStore {
        FROM generate_series(1, 2) m`,
     );
   }
+}
+
+/** A batch whose time was missed by more than its `lateHours` waits for somebody to decide. */
+const START_DUE = `
+  UPDATE batches b SET
+    state = CASE WHEN d.held THEN 'paused' ELSE 'sending' END,
+    started_at = CASE WHEN d.held THEN NULL ELSE now() END,
+    scheduled_at = CASE WHEN d.held THEN NULL ELSE b.scheduled_at END,
+    note = CASE WHEN d.held THEN 'its time, ' || to_char(b.scheduled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ', was missed by more than ' || d.late_hours || ' h; resume sends it now' END
+  FROM (
+    SELECT id, late_hours, scheduled_at < now() - make_interval(secs => 3600 * late_hours) AS held FROM (
+      SELECT id, scheduled_at, coalesce((options->>'lateHours')::float, ${DEFAULT_LATE_HOURS}) AS late_hours
+      FROM batches WHERE state = 'scheduled' AND scheduled_at <= now() LIMIT 100 FOR UPDATE SKIP LOCKED
+    ) due
+  ) d WHERE b.id = d.id RETURNING b.id, d.held`;
+
+async function beginQuiet(client: Client, batchId: string, until: Date): Promise<void> {
+  await client.query('UPDATE batches SET quiet = true, note = $2 WHERE id = $1', [
+    batchId,
+    `quiet hours until ${until.toISOString()}`,
+  ]);
+  await holdChunks(client, batchId);
+}
+
+async function endQuiet(client: Client, batchId: string): Promise<void> {
+  await client.query('UPDATE batches SET quiet = false, note = NULL WHERE id = $1', [batchId]);
+  await makeReady(client, batchId);
+}
+
+/** Closes a batch's chunks to the senders; those in flight end with their window. */
+export async function holdChunks(client: Client, batchId: string): Promise<void> {
+  await client.query(
+    `UPDATE chunks SET state = CASE state WHEN 'ready' THEN 'paused' ELSE state END, halt = CASE state WHEN 'leased' THEN 'paused' END
+     WHERE batch_id = $1 AND state IN ('ready', 'leased')`,
+    [batchId],
+  );
+  await notify(client, 'batch_control', batchId);
 }
 
 /** Opens a batch's chunks to the senders. */

@@ -7,6 +7,7 @@ import { BATCH_ACTIONS } from '../../domain/batch-state.ts';
 import { CHANNELS } from '../../domain/channel.ts';
 import { AppError } from '../../domain/errors.ts';
 import { MESSAGE_STATE_NAMES, type MessageState } from '../../domain/message-state.ts';
+import { isZone, type QuietHours, resolveLocal } from '../../domain/schedule.ts';
 import { compileTemplate } from '../../domain/template/template.ts';
 import type { AppDeps } from '../app.ts';
 import { batchDetail, batchReply } from '../batch-view.ts';
@@ -23,9 +24,11 @@ import {
   page,
   TemplateBody,
 } from '../schemas.ts';
-import type { NewBatch } from '../stores.ts';
+import { type NewBatch, RETRY_STATES } from '../stores.ts';
 
 const MAX_INLINE_RECIPIENTS = 10_000;
+
+const TimeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, { message: 'must be HH:MM' });
 
 const NewBatchBody = z.strictObject({
   name: z.string().min(1).max(200),
@@ -42,10 +45,26 @@ const NewBatchBody = z.strictObject({
     })
     .optional(),
   send: z.boolean().default(false).describe('send at once (or at scheduledAt)'),
-  scheduledAt: z.iso
-    .datetime({ offset: true })
+  scheduledAt: z
+    .string()
     .optional()
-    .describe('instant with offset, for example 2026-03-01T09:00:00+01:00'),
+    .describe(
+      'with an offset (2026-03-01T09:00:00+01:00), or wall-clock time in `timezone` (2026-03-01T09:00:00)',
+    ),
+  lateHours: z
+    .number()
+    .min(0)
+    .max(24 * 30)
+    .optional()
+    .describe('sent late up to this after a missed schedule, else held; default 12'),
+  quietHours: z
+    .strictObject({
+      start: TimeOfDay,
+      end: TimeOfDay,
+      zone: z.string().optional().describe('default: `timezone`'),
+    })
+    .optional()
+    .describe('nothing is sent from start to end, over midnight too'),
   missingVariables: z
     .enum(['error', 'empty'])
     .default('error')
@@ -119,6 +138,41 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
       },
     );
   }
+  routes.post(
+    '/api/batches/:id/retry',
+    {
+      config: { access: 'protected' },
+      schema: {
+        description:
+          'Another round for failed, bounced or uncertain messages, another provider for what is not sent yet, or both',
+        params: IdParams,
+        body: z.strictObject({
+          states: z.array(z.enum(RETRY_STATES)).default([]),
+          provider: z.string().optional(),
+        }),
+        response: {
+          200: BatchDetailReply.extend({ retried: z.number().int() }),
+          404: ErrorReply,
+          409: ErrorReply,
+          422: ErrorReply,
+        },
+      },
+    },
+    async (request) => {
+      const accountId = accountOf(request);
+      const { channel } = await batches.get(accountId, request.params.id);
+      const { states, provider } = request.body;
+      const providerId =
+        provider === undefined ? null : await providerFor({ provider, channel }, accountId, deps);
+      if (states.length === 0 && !providerId)
+        throw new AppError('retry_empty', 422, 'Nothing is to be retried.', {
+          field: 'states',
+          fix: 'Name states, a provider, or both.',
+        });
+      const retried = await batches.retry(accountId, request.params.id, { states, providerId });
+      return { ...batchDetail(await batches.get(accountId, request.params.id), deps.limitOf), retried };
+    },
+  );
   routes.get(
     '/api/batches/:id/messages',
     {
@@ -153,16 +207,22 @@ async function newBatch(body: NewBatchRequest, accountId: string, deps: AppDeps)
     from,
     replyTo: checkSender('replyTo', body.replyTo, false),
     template: body.template,
-    scheduledAt: body.scheduledAt ? new Date(body.scheduledAt) : null,
+    scheduledAt: scheduledInstant(body.scheduledAt, body.timezone),
     options: {
       uncertainPolicy: body.uncertainPolicy,
       missingVariables: body.missingVariables,
       timezone: body.timezone,
+      ...(body.lateHours === undefined ? {} : { lateHours: body.lateHours }),
+      ...(body.quietHours ? { quietHours: quietHours(body.quietHours, body.timezone) } : {}),
     },
   };
 }
 
-async function providerFor(body: NewBatchRequest, accountId: string, deps: AppDeps): Promise<string> {
+async function providerFor(
+  body: Pick<NewBatchRequest, 'provider' | 'channel'>,
+  accountId: string,
+  deps: AppDeps,
+): Promise<string> {
   if (body.provider === undefined) {
     const id = await deps.providers.defaultId(accountId, body.channel);
     if (id) return id;
@@ -214,15 +274,29 @@ function checkSender(field: string, value: string | undefined, required: boolean
   return name ? `"${name}" <${parsed.address}>` : parsed.address;
 }
 
-function checkZone(zone: string): void {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-  } catch {
-    throw new AppError('timezone_unknown', 422, `There is no time zone "${zone}".`, {
-      field: 'timezone',
-      fix: 'Use an IANA name such as Europe/Berlin.',
-    });
-  }
+function checkZone(zone: string, field = 'timezone'): void {
+  if (isZone(zone)) return;
+  throw new AppError('timezone_unknown', 422, `There is no time zone "${zone}".`, {
+    field,
+    fix: 'Use an IANA name such as Europe/Berlin.',
+  });
+}
+
+function scheduledInstant(value: string | undefined, timezone: string): Date | null {
+  if (value === undefined) return null;
+  if (/(?:Z|[+-]\d\d:?\d\d)$/i.test(value) && !Number.isNaN(Date.parse(value))) return new Date(value);
+  const local = resolveLocal(value, timezone);
+  if (!('error' in local)) return local.utc;
+  throw new AppError('schedule_invalid', 422, `"${value.slice(0, 40)}" is not a date and time.`, {
+    field: 'scheduledAt',
+    fix: 'Write 2026-03-01T09:00:00+01:00, or 2026-03-01T09:00:00 for that time in "timezone".',
+  });
+}
+
+function quietHours(hours: { start: string; end: string; zone?: string }, timezone: string): QuietHours {
+  const zone = hours.zone ?? timezone;
+  checkZone(zone, 'quietHours.zone');
+  return { start: hours.start, end: hours.end, zone };
 }
 
 /** Inline recipients go the way of an upload; when none can be used, the batch is as if it had never been. */
