@@ -10,6 +10,7 @@ await build({
     'bench/http-sink': 'bench/http-sink.ts',
     'bench/smtp-sink': 'bench/smtp-sink.ts',
     'bench/bare': 'bench/bare.ts',
+    'faults/main': 'faults/main.ts',
   },
   outdir: 'dist',
   bundle: true,

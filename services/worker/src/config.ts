@@ -47,6 +47,12 @@ const Environment = z.object({
     .describe('log level'),
   STACK_ID: z.string().default('').describe('identity of the stack, echoed by /health'),
   LEASE_MS: z.coerce.number().int().min(2000).default(30_000).describe('lease of a chunk, milliseconds'),
+  RETRY_BASE_MS: z.coerce
+    .number()
+    .int()
+    .min(10)
+    .default(30_000)
+    .describe('wait before the second attempt, milliseconds; it grows from there'),
   TRUST_PROXY: z.stringbool().default(false).describe('believe X-Forwarded-* headers'),
 });
 

@@ -18,6 +18,7 @@ import { SecretBox } from './adapters/postgres/secret-box.ts';
 import { WorkerRegistry } from './adapters/postgres/worker-registry.ts';
 import { providerKinds } from './adapters/providers/kinds.ts';
 import type { Config } from './config.ts';
+import { DEFAULT_RETRY_POLICY } from './domain/retry.ts';
 import { buildApp } from './http/app.ts';
 import { type Agent, Lifecycle } from './lifecycle.ts';
 import { createMetrics } from './metrics.ts';
@@ -77,6 +78,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     owner: config.workerId,
     leaseMs: config.LEASE_MS,
     outbox: clickhouse !== null,
+    retry: { ...DEFAULT_RETRY_POLICY, baseMs: config.RETRY_BASE_MS },
     sharedRate: dragonfly,
     senders: () => registry.senders(),
     onControl: (listener) => notifications.on('batch_control', listener),

@@ -20,6 +20,8 @@ export interface FollowUp {
  * @param attempt number of this attempt, from 1
  * @param acceptedAt when the batch started, for the maximum age
  * @param random in [0, 1), for the jitter
+ * @param idempotent the provider takes the same message twice without delivering it twice, so an unclear outcome is
+ *   cleared up by sending again under the same id
  */
 export function followUp(
   outcome: Outcome,
@@ -28,6 +30,7 @@ export function followUp(
   acceptedAt: Date,
   now: Date,
   random: number,
+  idempotent: boolean,
 ): FollowUp {
   switch (outcome.kind) {
     case 'accepted':
@@ -45,7 +48,19 @@ export function followUp(
         code: outcome.code,
         detail: outcome.detail,
       };
-    case 'uncertain':
+    case 'uncertain': {
+      const again = idempotent
+        ? later(
+            { ...outcome, kind: 'deferred', retryAfterMs: null },
+            attempt,
+            policy,
+            acceptedAt,
+            now,
+            random,
+            true,
+          )
+        : null;
+      if (again?.state === 'deferred') return again;
       return {
         ...NOTHING,
         state: 'uncertain',
@@ -53,6 +68,7 @@ export function followUp(
         code: outcome.code,
         detail: outcome.detail,
       };
+    }
     case 'suppressed':
       return { ...NOTHING, state: 'suppressed', code: outcome.code, detail: outcome.detail };
     case 'unsent':

@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import { followUp } from '../domain/follow-up.ts';
 import { type Outcome, uncertain } from '../domain/outcome.ts';
-import { DEFAULT_RETRY_POLICY } from '../domain/retry.ts';
 import type {
   ChunkStore,
   ClaimedChunk,
@@ -145,7 +144,11 @@ async function actOn(
   await persist(() => deps.store.pauseProvider(deps.providerId, reason), deps.log);
 }
 
-function settlements(window: QueuedMessage[], outcomes: Outcome[], { batch }: WindowContext): Settlement[] {
+function settlements(
+  window: QueuedMessage[],
+  outcomes: Outcome[],
+  { batch, provider, retry }: WindowContext,
+): Settlement[] {
   const now = new Date();
   const settled: Settlement[] = [];
   for (let i = 0; i < window.length; i++) {
@@ -154,10 +157,11 @@ function settlements(window: QueuedMessage[], outcomes: Outcome[], { batch }: Wi
     const next = followUp(
       outcome,
       message.attempts + 1,
-      DEFAULT_RETRY_POLICY,
+      retry,
       batch.startedAt,
       now,
       Math.random(),
+      provider.idempotent,
     );
     // Not handed over: it stays queued.
     if (next.state === 'queued') continue;

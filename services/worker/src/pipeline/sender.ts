@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { sustainedPerSecond } from '../domain/rate.ts';
+import type { RetryPolicy } from '../domain/retry.ts';
 import { compileTemplate } from '../domain/template/template.ts';
 import { type Agent, sleep } from '../lifecycle.ts';
 import { type ChunkRunDeps, runChunk, WINDOW } from './chunk-run.ts';
@@ -36,6 +37,7 @@ export interface SenderDeps {
   owner: string;
   leaseMs: number;
   outbox: boolean;
+  retry: RetryPolicy;
   /** One rate for all senders; null when each keeps to its share. */
   sharedRate: SharedRate | null;
   /** Live sender processes, which share every limit. */
@@ -148,7 +150,14 @@ export class Sender implements Agent {
     const renewal = setInterval(() => this.renew(chunk, lease), this.deps.leaseMs / 3);
     try {
       const { content, template } = await this.batch(chunk.batchId);
-      const context = { batch: content, template, lease, stop: stop.signal, ...state };
+      const context = {
+        batch: content,
+        template,
+        lease,
+        stop: stop.signal,
+        retry: this.deps.retry,
+        ...state,
+      };
       return await runChunk(chunk, context, this.chunkDeps(lane));
     } finally {
       clearInterval(renewal);

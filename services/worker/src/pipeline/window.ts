@@ -1,5 +1,6 @@
 import { addressKey } from '../domain/channel.ts';
 import { failed, type Outcome, suppressed, UNSENT } from '../domain/outcome.ts';
+import type { RetryPolicy } from '../domain/retry.ts';
 import type { CompiledTemplate } from '../domain/template/template.ts';
 import type { BatchContent, QueuedMessage } from './chunk-store.ts';
 import type { LaneLimiter, MessageKeys } from './lane-limiter.ts';
@@ -14,6 +15,7 @@ export interface WindowContext {
   limiter: LaneLimiter;
   slots: Slots;
   lease: LeaseClock;
+  retry: RetryPolicy;
   /** Aborted on pause, cancel, stop and provider pause: what has not been handed over stays queued. */
   stop: AbortSignal;
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { KEY, type TestWorker } from './worker.ts';
 
 export interface ChildWorker extends TestWorker {
@@ -9,7 +10,14 @@ export interface ChildWorker extends TestWorker {
   ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const main = join(packageRoot(), 'dist/main.js');
+
+/** Its depth differs between the sources and a bundle. */
+function packageRoot(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}
 
 /** A worker as a process of its own, which can be killed. Needs the build. */
 export async function spawnWorker(

@@ -12,7 +12,7 @@ import { LeaseClock } from '../../src/pipeline/lease.ts';
 
 const NOW = new Date('2026-03-01T12:00:00Z');
 const follow = (one: outcome.Outcome, attempt = 1, startedAt = NOW) =>
-  followUp(one, attempt, DEFAULT_RETRY_POLICY, startedAt, NOW, 0.5);
+  followUp(one, attempt, DEFAULT_RETRY_POLICY, startedAt, NOW, 0.5, false);
 
 describe('what follows from an outcome', () => {
   test('acceptance is final and counted', () => {
