@@ -50,11 +50,12 @@ function presenceOf(
   selection: Selection,
   env: NodeJS.ProcessEnv,
 ): PlanEntry['presence'] {
+  // Additional senders come and go with the worker.
+  const chosenAs = component.name.startsWith('sender-') ? 'worker' : component.name;
   const url = selection.external[component.name];
   if (url) return { present: 'external', url };
-  if (selection.only && !selection.only.includes(component.name))
-    return { present: false, why: 'not asked for' };
-  if (selection.without?.includes(component.name))
+  if (selection.only && !selection.only.includes(chosenAs)) return { present: false, why: 'not asked for' };
+  if (selection.without?.includes(chosenAs))
     return { present: false, why: `left out (--without ${component.name})` };
   return component.locate(env);
 }

@@ -52,8 +52,8 @@ function parse(line: string): Record<string, unknown> | null {
   }
 }
 
-/** CPU seconds so far and peak resident memory of a process; zeros where /proc is missing. */
-export function usage(pid: number): { cpuSeconds: number; peakRssMb: number } {
+/** CPU seconds so far (and of children that ended) and peak resident memory; zeros where /proc is missing. */
+export function usage(pid: number): { cpuSeconds: number; childCpuSeconds: number; peakRssMb: number } {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -61,9 +61,10 @@ export function usage(pid: number): { cpuSeconds: number; peakRssMb: number } {
     const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     return {
       cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticks,
+      childCpuSeconds: (Number(fields[13]) + Number(fields[14])) / ticks,
       peakRssMb: Math.round(Number(peak ?? 0) / 1024),
     };
   } catch {
-    return { cpuSeconds: 0, peakRssMb: 0 };
+    return { cpuSeconds: 0, childCpuSeconds: 0, peakRssMb: 0 };
   }
 }

@@ -11,6 +11,7 @@ export async function openApiDocument(): Promise<object> {
     batches: unused,
     providers: unused,
     imports: unused,
+    intake: unused,
     events: null,
     kinds: providerKinds(unused),
     health: {},

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { ClickHouseEvents, createClickHouse } from './adapters/clickhouse/events.ts';
 import { DragonflyRate } from './adapters/dragonfly/rate.ts';
 import { NatsDispatch } from './adapters/nats/dispatch.ts';
+import { NatsEventQueue } from './adapters/nats/events.ts';
 import { PostgresAccounts } from './adapters/postgres/accounts.ts';
 import { PostgresBatches } from './adapters/postgres/batches.ts';
 import { PostgresChunks } from './adapters/postgres/chunks.ts';
@@ -13,6 +14,7 @@ import { Notifications } from './adapters/postgres/notifications.ts';
 import { PostgresOutbox } from './adapters/postgres/outbox.ts';
 import { PostgresPlanning } from './adapters/postgres/planning.ts';
 import { createPool } from './adapters/postgres/pool.ts';
+import { PostgresEventQueue, PostgresEventStore } from './adapters/postgres/provider-events.ts';
 import { PostgresProviders } from './adapters/postgres/providers.ts';
 import { SecretBox } from './adapters/postgres/secret-box.ts';
 import { WorkerRegistry } from './adapters/postgres/worker-registry.ts';
@@ -22,6 +24,7 @@ import { DEFAULT_RETRY_POLICY } from './domain/retry.ts';
 import { buildApp } from './http/app.ts';
 import { type Agent, Lifecycle } from './lifecycle.ts';
 import { createMetrics } from './metrics.ts';
+import { EventTracker } from './pipeline/event-tracker.ts';
 import { Planner } from './pipeline/planner.ts';
 import { Sender } from './pipeline/sender.ts';
 import { Tracker } from './pipeline/tracker.ts';
@@ -66,6 +69,8 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
   const nats = config.NATS_URL
     ? new NatsDispatch(config.NATS_URL, { replicas: config.NATS_REPLICAS }, log)
     : null;
+  const natsEvents = config.NATS_URL ? new NatsEventQueue(config.NATS_URL, config.NATS_REPLICAS) : null;
+  const events = natsEvents ?? new PostgresEventQueue(pipeline);
   const production = config.NODE_ENV === 'production';
   const has = (role: string) => (config.ROLES as string[]).includes(role);
 
@@ -88,6 +93,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     batches: new PostgresBatches(api, log),
     providers: new PostgresProviders(api, secrets),
     imports: new PostgresImports(api),
+    intake: events,
     events: clickhouse,
     kinds,
     health: {
@@ -120,6 +126,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
       ),
     );
   }
+  if (has('tracker')) agents.push(new EventTracker(events, new PostgresEventStore(pipeline), log));
   if (has('tracker') && clickhouse) agents.push(new Tracker(new PostgresOutbox(pipeline), clickhouse, log));
   if (has('sender')) agents.push(sender);
   let url: string | null = null;
@@ -137,7 +144,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     url,
     stop: async () => {
       await lifecycle.stop();
-      await Promise.all([clickhouse?.close(), dragonfly?.close(), nats?.close()]);
+      await Promise.all([clickhouse?.close(), dragonfly?.close(), nats?.close(), natsEvents?.close()]);
       await Promise.all([api.end(), pipeline.end()]);
       log.info('worker is down');
     },

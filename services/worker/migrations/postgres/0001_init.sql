@@ -228,11 +228,12 @@ CREATE INDEX mock_messages_provider ON mock_messages (provider_id, id DESC);
 -- Provider webhooks as they came in; the tracker applies them.
 CREATE TABLE provider_events (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  provider_id uuid,
-  source text NOT NULL,
-  payload json NOT NULL,
-  received_at timestamptz NOT NULL DEFAULT now()
+  event json NOT NULL,
+  received_at timestamptz NOT NULL DEFAULT now(),
+  -- An event may come before the outcome it belongs to is written: then it is tried again.
+  due_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX provider_events_due ON provider_events (due_at, id);
 
 -- Idempotency-Key of POST /api/batches, kept for 24 hours.
 CREATE TABLE idempotency_keys (

@@ -9,6 +9,7 @@ import {
 } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { ProviderKind } from '../adapters/providers/kinds.ts';
+import type { EventIntake } from '../pipeline/event-tracker.ts';
 import { authentication } from './plugins/authentication.ts';
 import { errorHandling } from './plugins/errors.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
@@ -27,6 +28,7 @@ export interface AppDeps {
   batches: BatchStore;
   providers: ProviderStore;
   imports: ImportStore;
+  intake: EventIntake;
   /** Null when ClickHouse is not configured. */
   events: EventStore | null;
   kinds: Record<string, ProviderKind>;
@@ -90,7 +92,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   batchRoutes(app, deps);
   await app.register(async (scope) => recipientRoutes(scope, deps));
   analyticsRoutes(app, deps);
-  webhookRoutes(app);
+  await app.register(async (scope) => webhookRoutes(scope, deps));
   docsRoutes(app);
   return app;
 }

@@ -56,6 +56,8 @@ export interface ProviderStore {
   /** @throws AppError `provider_in_use` while batches wait for it */
   remove(accountId: string, id: string): Promise<void>;
   resume(accountId: string, id: string): Promise<ProviderSummary>;
+  /** The provider that events are posted for, by id, when it takes any; across accounts, since the signature is the proof. */
+  forEvents(id: string): Promise<{ accountId: string; eventSecret: string } | null>;
   mockMessages(accountId: string, id: string, limit: number): Promise<unknown[]>;
 }
 

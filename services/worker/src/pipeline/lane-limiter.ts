@@ -1,4 +1,4 @@
-import { type ProviderLimits, type RateLimit, rateLimitsOf, rateOf, reserve } from '../domain/rate.ts';
+import { type ProviderLimits, rateLimitsOf, rateOf, reserve } from '../domain/rate.ts';
 import { sleep } from '../lifecycle.ts';
 import type { SharedRate } from './shared-rate.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -68,9 +68,10 @@ export class LaneLimiter {
   }
 
   update(limits: ProviderLimits, senders: number): void {
-    this.options = { ...this.options, limits, senders };
+    const before = this.options;
+    this.options = { ...before, limits, senders };
     this.lane.update(rateLimitsOf(limits), senders);
-    for (const bucket of this.keyed.values()) bucket.update(this.keyedLimit(limits), senders);
+    if (senders !== before.senders || limits !== before.limits) this.keyed.clear();
   }
 
   /** What holds now, for people: "14/s", "14/s, slowed to 50 %", or null. */
@@ -155,11 +156,6 @@ export class LaneLimiter {
     );
     this.keyed.set(key, bucket);
     return bucket;
-  }
-
-  private keyedLimit(limits: ProviderLimits): RateLimit[] {
-    const perSecond = limits.perDomainPerSecond ?? limits.perSenderPerSecond;
-    return perSecond ? [rateOf(perSecond, 1000, 's')] : [];
   }
 
   /** Milliseconds to wait because of a pause or a slow-down; the slow-down is this process's own. */

@@ -371,3 +371,19 @@ test('a wall-clock schedule is understood in the zone of the batch', async () =>
   });
   expect(body.scheduledAt).toBe('2031-07-15T07:00:00.000Z');
 });
+
+test.each(['pause', 'cancel'] as const)('%s takes effect within a second at full speed', async (action) => {
+  const id = await sendBatch(worker, 'mock', 60_000);
+  await expect
+    .poll(async () => (await waitForState(worker, id, 'sending')).counts.sent, { timeout: 10_000 })
+    .toBeGreaterThan(1000);
+  await worker.api('POST', `/api/batches/${id}/${action}`);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const state = action === 'pause' ? 'paused' : 'cancelled';
+  const [after, later] = [await waitForState(worker, id, state), await waitForState(worker, id, state)];
+  expect(after.counts.sending).toBe(0);
+  expect(later.counts).toEqual(after.counts);
+  if (action === 'cancel') return;
+  await worker.api('POST', `/api/batches/${id}/resume`);
+  expect((await waitForState(worker, id, 'completed')).counts.sent).toBe(60_000);
+});

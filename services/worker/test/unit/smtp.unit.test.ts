@@ -1,6 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { simpleParser } from 'mailparser';
+import PostalMime from 'postal-mime';
 import { afterEach, describe, expect, test } from 'vitest';
+import { dkimOptions } from '../../src/adapters/providers/smtp/dkim.ts';
 import { MailComposer } from '../../src/adapters/providers/smtp/mime.ts';
 import { ReplyParser } from '../../src/adapters/providers/smtp/replies.ts';
 import { SmtpProvider } from '../../src/adapters/providers/smtp/smtp.ts';
@@ -69,7 +73,7 @@ describe.each(dialogues)('a server %s', (_name, behaviour) => {
       const n = /\d+/.exec(mail.to)![0];
       const parsed = await simpleParser(mail.data);
       expect(parsed).toMatchObject({ subject: `Hello ${n}`, html: `<p>${n}</p>` });
-      expect(parsed.text).toBe(`Text ${n}\n.\n..dots`);
+      expect(parsed.text).toBe(`Text ${n}\n.\n..dots\n`);
     }
     expect(peer.connections()).toBeLessThanOrEqual(2);
   });
@@ -211,6 +215,11 @@ test('any text survives composing and parsing, in every encoding', async () => {
       expect((parsed.subject ?? '').replace(/\s+/g, ' ')).toBe(subjectText);
       expect(withoutEnd(parsed.text ?? '')).toBe(withoutEnd(plain));
       expect(withoutEnd(parsed.html || '')).toBe(withoutEnd(html));
+      // A second parser, written by others.
+      const second = await PostalMime.parse(wire);
+      expect((second.subject ?? '').replace(/\s+/g, ' ').trim()).toBe(subjectText);
+      expect(withoutEnd(second.text ?? '')).toBe(withoutEnd(plain));
+      expect(withoutEnd(second.html ?? '')).toBe(withoutEnd(html));
     }),
     { numRuns: 500 },
   );
@@ -238,3 +247,27 @@ test('replies are cut correctly wherever the packets end', () => {
   );
   expect(() => new ReplyParser().push('HTTP/1.1 400 Bad Request\r\n')).toThrow('not an SMTP reply');
 });
+
+test.each(['rsa', 'ed25519'] as const)(
+  'signs with DKIM (%s) so that an independent verifier passes it',
+  async (type) => {
+    const { privateKey, publicKey } =
+      type === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519');
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    const composer = new MailComposer(dkimOptions('example.com', 's1', pem));
+    const spki = publicKey.export({ type: 'spki', format: 'der' });
+    const key = type === 'rsa' ? spki : spki.subarray(-32);
+    const record = `v=DKIM1; k=${type}; p=${key.toString('base64')}`;
+    for (const text of ['plain\n', '.\n..dots  and   blanks \n\n\n', 'ünïcode '.repeat(200), '']) {
+      const { data } = composer.compose(
+        message(1, { subject: 'Grüße '.repeat(30), text, html: `<p>${text}</p>` }),
+        true,
+      );
+      const wire = data.replaceAll('\r\n..', '\r\n.');
+      const { results } = await dkimVerify(Buffer.from(wire), {
+        resolver: async (name: string) => (name === 's1._domainkey.example.com' ? [[record]] : []),
+      });
+      expect(results.map((one: { status: { result: string } }) => one.status.result)).toEqual(['pass']);
+    }
+  },
+);

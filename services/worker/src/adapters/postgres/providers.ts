@@ -94,6 +94,16 @@ export class PostgresProviders implements ProviderStore {
     return this.find(accountId, id);
   }
 
+  async forEvents(id: string): Promise<{ accountId: string; eventSecret: string } | null> {
+    if (!isUuid(id)) return null;
+    const { rows } = await this.pool.query(
+      'SELECT account_id, secrets FROM providers WHERE id = $1 AND removed_at IS NULL',
+      [id],
+    );
+    const { eventSecret } = this.secrets.open(rows[0]?.secrets ?? null);
+    return typeof eventSecret === 'string' ? { accountId: rows[0].account_id, eventSecret } : null;
+  }
+
   async mockMessages(accountId: string, id: string, limit: number): Promise<unknown[]> {
     const { rows } = await this.pool.query(
       `SELECT m.message, m.received_at FROM mock_messages m JOIN providers p ON p.id = m.provider_id

@@ -24,13 +24,13 @@ export function providerKinds(inbox: MockInbox): Record<string, ProviderKind> {
     },
     smtp: {
       settings: SmtpSettings,
-      secrets: ['password'],
+      secrets: ['password', 'dkimPrivateKey'],
       channels: ['email'],
       create: (config) => new SmtpProvider(config),
     },
     webhook: {
       settings: WebhookSettings,
-      secrets: ['authorization'],
+      secrets: ['authorization', 'eventSecret'],
       channels: ['email', 'sms'],
       create: (config) => new WebhookProvider(config),
     },

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { parseEmail } from '../../../domain/address/email.ts';
 import type { OutgoingMessage } from '../../../pipeline/provider.ts';
+import { type DkimOptions, dkimSignature } from './dkim.ts';
 import { encodeWord, foldText, quotedPrintable } from './mime-encoding.ts';
 
 /** Everything of a mail that is the same for the whole batch. */
@@ -31,6 +32,11 @@ const FRAMES = 64;
 export class MailComposer {
   private readonly frames = new Map<string, MailFrame>();
   private date = { second: 0, text: '' };
+  private readonly dkim: DkimOptions | null;
+
+  constructor(dkim: DkimOptions | null = null) {
+    this.dkim = dkim;
+  }
 
   /** @param allow8Bit the server takes 8BITMIME, so text that is not ASCII may go as it is */
   compose(message: OutgoingMessage, allow8Bit: boolean): ComposedMail {
@@ -42,10 +48,11 @@ export class MailComposer {
     ];
     const needsSmtpUtf8 = frame.utf8Sender || !isAscii(message.to);
     const head = `${frame.headers}To: <${message.to}>\r\nSubject:${subjectValue(subject)}\r\nMessage-ID: <${message.id}@${frame.domain}>\r\nDate: ${this.dateNow()}\r\n`;
-    const data =
-      parts.length === 1
-        ? `${head}${parts[0]!.headers}\r\n${parts[0]!.body}`
-        : `${head}${multipart(parts, frame.boundary)}`;
+    const [headers, body] = parts.length === 1 ? single(parts[0]!) : multipart(parts, frame.boundary);
+    const signature = this.dkim
+      ? dkimSignature(head + headers, body, this.dkim, Math.floor(Date.now() / 1000))
+      : '';
+    const data = dotStuffed(`${signature}${head}${headers}\r\n${body}`);
     return {
       from: frame.envelopeFrom,
       data,
@@ -105,7 +112,6 @@ function subjectValue(subject: string): string {
 
 interface Part {
   headers: string;
-  /** With CRLF at the end, dot-stuffed. */
   body: string;
   eightBit: boolean;
 }
@@ -118,20 +124,24 @@ function part(type: string, text: string, allow8Bit: boolean): Part {
   const encoding = !asIs ? 'quoted-printable' : ascii ? '7bit' : '8bit';
   return {
     headers: `Content-Type: ${type}; charset=utf-8\r\nContent-Transfer-Encoding: ${encoding}\r\n`,
-    body: dotStuffed(body.endsWith('\r\n') ? body : `${body}\r\n`),
+    body,
     eightBit: encoding === '8bit',
   };
 }
 
-function multipart(parts: Part[], boundary: string): string {
-  const body = parts.map((one) => `--${boundary}\r\n${one.headers}\r\n${one.body}`).join('');
-  return `Content-Type: multipart/alternative; boundary="${boundary}"\r\n\r\n${body}--${boundary}--\r\n`;
+function single({ headers, body }: Part): [string, string] {
+  return [headers, body.endsWith('\r\n') ? body : `${body}\r\n`];
+}
+
+/** Headers and body of the parts together; the line break before a boundary is the boundary's. */
+function multipart(parts: Part[], boundary: string): [string, string] {
+  const body = parts.map((one) => `--${boundary}\r\n${one.headers}\r\n${one.body}\r\n`).join('');
+  return [`Content-Type: multipart/alternative; boundary="${boundary}"\r\n`, `${body}--${boundary}--\r\n`];
 }
 
 /** RFC 5321 §4.5.2. */
 function dotStuffed(body: string): string {
-  const first = body.startsWith('.') ? `.${body}` : body;
-  return first.includes('\r\n.') ? first.replaceAll('\r\n.', '\r\n..') : first;
+  return body.includes('\r\n.') ? body.replaceAll('\r\n.', '\r\n..') : body;
 }
 
 function hasLongLine(text: string, ascii: boolean): boolean {

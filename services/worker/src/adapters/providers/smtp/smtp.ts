@@ -13,10 +13,20 @@ import {
 import { classifyReply, type SmtpStage } from '../../../domain/smtp-reply.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
 import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
+import { dkimOptions } from './dkim.ts';
 import { MailComposer } from './mime.ts';
 import type { Reply } from './replies.ts';
 import { SessionRefused } from './session.ts';
 import { type PoolResult, SessionPool } from './session-pool.ts';
+
+function isPrivateKey(pem: string): boolean {
+  try {
+    dkimOptions('', '', pem);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export const SmtpSettings = z.strictObject({
   host: z.string().min(1).describe('host name or address of the server'),
@@ -33,6 +43,16 @@ export const SmtpSettings = z.strictObject({
   user: z.string().optional().describe('user name'),
   password: z.string().optional().describe('password (kept encrypted)'),
   connections: z.coerce.number().int().min(1).max(100).default(10).describe('sessions at once'),
+  dkimDomain: z
+    .string()
+    .optional()
+    .describe('domain that signs (DKIM); with dkimSelector and dkimPrivateKey'),
+  dkimSelector: z.string().optional().describe('selector of the DKIM key'),
+  dkimPrivateKey: z
+    .string()
+    .refine(isPrivateKey, { message: 'must be an RSA or Ed25519 private key in PEM' })
+    .optional()
+    .describe('PEM (kept encrypted)'),
   helo: z
     .string()
     .regex(/^[A-Za-z0-9.[\]:-]+$/)
@@ -48,12 +68,18 @@ export class SmtpProvider implements Provider {
   readonly defaultConcurrency: number;
   readonly idempotent = false;
   private readonly pool: SessionPool;
-  private readonly composer = new MailComposer();
+  private readonly composer: MailComposer;
   private readonly settings: z.infer<typeof SmtpSettings>;
   private connecting: Promise<unknown> | null = null;
 
   constructor(config: ProviderConfig) {
     this.settings = SmtpSettings.parse(config.settings);
+    const { dkimDomain, dkimSelector, dkimPrivateKey } = this.settings;
+    this.composer = new MailComposer(
+      dkimDomain && dkimSelector && dkimPrivateKey
+        ? dkimOptions(dkimDomain, dkimSelector, dkimPrivateKey)
+        : null,
+    );
     const connections = config.limits.concurrency ?? this.settings.connections;
     this.defaultConcurrency = config.limits.concurrency ?? connections * MAILS_PER_SESSION;
     const { host, port, tls, verifyCertificate, user, password, helo } = this.settings;

@@ -25,6 +25,13 @@ export const WebhookSettings = z.strictObject({
     .max(120_000)
     .default(30_000)
     .describe('time for one request, milliseconds'),
+  eventSecret: z
+    .string()
+    .regex(/^(?:whsec_)?[A-Za-z0-9+/]{32,}={0,2}$/, {
+      message: 'must be base64 of at least 24 bytes, as whsec_…',
+    })
+    .optional()
+    .describe('signs events posted to /webhooks/PROVIDER_ID (kept encrypted)'),
   idempotent: z.stringbool().or(z.boolean()).default(true).describe('the receiver honours Idempotency-Key'),
 });
 

@@ -1,0 +1,122 @@
+import { MESSAGE_STATES } from '../../domain/message-state.ts';
+import { EVENT_FROM, type ProviderEvent, stateOf, strongest } from '../../domain/provider-event.ts';
+import type { EventIntake, EventQueue, EventStore, TakenEvent } from '../../pipeline/event-tracker.ts';
+import { type Client, type Pool, transaction } from './pool.ts';
+
+const { bounced, complained, deferred, delivered, queued, sent, uncertain } = MESSAGE_STATES;
+const AGAIN_AFTER = '2 seconds';
+
+/** Intake without NATS: a table. */
+export class PostgresEventQueue implements EventIntake, EventQueue {
+  private readonly pool: Pool;
+
+  constructor(pool: Pool) {
+    this.pool = pool;
+  }
+
+  async put(event: ProviderEvent): Promise<void> {
+    await this.pool.query('INSERT INTO provider_events (event) VALUES ($1)', [event]);
+  }
+
+  async take(limit: number): Promise<TakenEvent[]> {
+    const { rows } = await this.pool.query<{ id: number; event: ProviderEvent; received_at: Date }>(
+      'SELECT id, event, received_at FROM provider_events WHERE due_at <= now() ORDER BY due_at, id LIMIT $1',
+      [limit],
+    );
+    return rows.map((row) => ({
+      event: row.event,
+      receivedAt: row.received_at,
+      done: async () => void (await this.pool.query('DELETE FROM provider_events WHERE id = $1', [row.id])),
+      later: async () =>
+        void (await this.pool.query(
+          `UPDATE provider_events SET due_at = now() + interval '${AGAIN_AFTER}' WHERE id = $1`,
+          [row.id],
+        )),
+    }));
+  }
+}
+
+/**
+ * Moves messages on, upwards only, and their counters where they belong. Rows without an outcome are not locked:
+ * they are the sender's.
+ */
+const APPLY = `
+  WITH e AS (
+    SELECT * FROM unnest($2::int[], $3::smallint[], $4::text[], $5::text[]) AS e(n, state, code, detail)
+  ), picked AS (
+    SELECT m.n, m.state AS old, e.state, e.code, e.detail, h.no FROM e
+    JOIN messages m ON m.batch_id = $1 AND m.n = e.n AND m.n = ANY($2::int[])
+    CROSS JOIN LATERAL (
+      SELECT no FROM chunks c WHERE c.batch_id = $1 AND c.ns IS NULL AND c.first_n <= m.n ORDER BY c.first_n DESC LIMIT 1
+    ) h
+    WHERE m.state = ANY($6::smallint[]) AND (e.state > m.state OR m.state = ${uncertain})
+    FOR UPDATE OF m
+  ), changed AS (
+    UPDATE messages m SET state = p.state, code = coalesce(p.code, m.code), detail = coalesce(p.detail, m.detail), updated_at = now()
+    FROM picked p WHERE m.batch_id = $1 AND m.n = p.n
+  ), d AS (
+    SELECT no,
+      count(*) FILTER (WHERE old = ${sent}) AS from_sent, count(*) FILTER (WHERE old = ${delivered}) AS from_delivered,
+      count(*) FILTER (WHERE old = ${bounced}) AS from_bounced, count(*) FILTER (WHERE old = ${uncertain}) AS from_uncertain,
+      count(*) FILTER (WHERE state = ${delivered}) AS delivered, count(*) FILTER (WHERE state = ${bounced}) AS bounced,
+      count(*) FILTER (WHERE state = ${complained}) AS complained
+    FROM picked GROUP BY no
+  )
+  UPDATE chunks c SET sent = c.sent - d.from_sent, delivered = c.delivered - d.from_delivered + d.delivered,
+    bounced = c.bounced - d.from_bounced + d.bounced, complained = c.complained + d.complained, uncertain = c.uncertain - d.from_uncertain
+  FROM d WHERE c.batch_id = $1 AND c.no = d.no`;
+
+export class PostgresEventStore implements EventStore {
+  private readonly pool: Pool;
+
+  constructor(pool: Pool) {
+    this.pool = pool;
+  }
+
+  async apply(events: ProviderEvent[]): Promise<ProviderEvent[]> {
+    const early: ProviderEvent[] = [];
+    for (const [batchId, ofBatch] of byBatch(events)) {
+      const waiting = await this.waiting(batchId, ofBatch);
+      const ready = strongest(ofBatch.filter((event) => !waiting.has(event.n)));
+      if (ready.length) await transaction(this.pool, (client) => applyToBatch(client, batchId, ready));
+      early.push(...ofBatch.filter((event) => waiting.has(event.n)));
+    }
+    return early;
+  }
+
+  /** Messages that have no outcome yet. */
+  private async waiting(batchId: string, events: ProviderEvent[]): Promise<Set<number>> {
+    const { rows } = await this.pool.query<{ n: number }>(
+      `SELECT n FROM messages WHERE batch_id = $1 AND n = ANY($2::int[]) AND state IN (${queued}, ${deferred})`,
+      [batchId, events.map((event) => event.n)],
+    );
+    return new Set(rows.map((row) => row.n));
+  }
+}
+
+async function applyToBatch(client: Client, batchId: string, events: ProviderEvent[]): Promise<void> {
+  await client.query(APPLY, [
+    batchId,
+    events.map((event) => event.n),
+    events.map((event) => MESSAGE_STATES[stateOf(event)]),
+    events.map((event) => event.code),
+    events.map((event) => event.detail),
+    EVENT_FROM,
+  ]);
+  const dead = events.filter(
+    (event) => event.type === 'complained' || (event.type === 'bounced' && event.permanent),
+  );
+  if (dead.length === 0) return;
+  await client.query(
+    `INSERT INTO suppressions (account_id, address, reason)
+     SELECT b.account_id, lower(m.address), e.reason FROM unnest($2::int[], $3::text[]) e(n, reason)
+     JOIN messages m ON m.batch_id = $1 AND m.n = e.n JOIN batches b ON b.id = m.batch_id ON CONFLICT DO NOTHING`,
+    [batchId, dead.map((event) => event.n), dead.map((event) => event.type)],
+  );
+}
+
+function byBatch(events: ProviderEvent[]): Map<string, ProviderEvent[]> {
+  const batches = new Map<string, ProviderEvent[]>();
+  for (const event of events) batches.set(event.batchId, [...(batches.get(event.batchId) ?? []), event]);
+  return batches;
+}
