@@ -1,5 +1,4 @@
 import { Command, CommanderError, Option } from 'commander';
-import kleur from 'kleur';
 import { EXIT } from './cli-error.ts';
 import type { ApiFlags } from './commands/api-context.ts';
 import {
@@ -29,6 +28,7 @@ import { seed } from './commands/seed.ts';
 import { type SendFlags, send } from './commands/send.ts';
 import { status } from './commands/status.ts';
 import { type UpResult, up } from './commands/up.ts';
+import { upText } from './commands/up-text.ts';
 import { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -281,33 +281,6 @@ fileOptions(
       return exitCode;
     }),
   );
-
-function upText(result: UpResult, flags: UpFlags): string {
-  const rows = result.components
-    .filter((one) => one.state !== 'absent' || flags.dryRun)
-    .map((one) => [one.title, one.url ?? one.detail, one.credentials ?? '']);
-  const lines = ['', table(rows)];
-  if (flags.dryRun) return lines.join('\n');
-  if (flags.timings)
-    lines.push(
-      '',
-      'critical chain',
-      table(
-        result.criticalChain.map((one) => [
-          `  ${one.title}`,
-          `${(one.startMs / 1000).toFixed(2)} s`,
-          `+ ${((one.endMs - one.startMs) / 1000).toFixed(2)} s`,
-        ]),
-      ),
-    );
-  lines.push(
-    '',
-    kleur.bold(`stack ${result.stack.name} is up after ${result.seconds.toFixed(1)} s`),
-    `send:  npx batchsender send recipients.csv --from news@example.com --subject "Hello {{ name }}" --html body.html`,
-    'stop:  npx batchsender down',
-  );
-  return lines.join('\n');
-}
 
 async function openDashboard(result: UpResult): Promise<void> {
   const url = result.components.find((one) => one.name === 'web')?.url;

@@ -70,7 +70,8 @@ export class BenchClient {
           throw new Error(`only ${counts.sent} of ${total} sent: ${JSON.stringify(counts)}`);
         return (total * 1000) / (performance.now() - began);
       }
-      await sleep(50);
+      // A look sums the batch's chunk rows: what the onlooker costs is not the message's cost.
+      await sleep(total > 100_000 ? 250 : 50);
     }
   }
 }

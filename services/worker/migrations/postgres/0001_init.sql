@@ -100,7 +100,8 @@ CREATE FUNCTION uuid7_floor(at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE 
 $$;
 
 -- One row a recipient. `state` is the number in domain/message-state.ts and is not indexed, so that an
--- outcome is a HOT update; the fill factor leaves room for one window of new row versions a page.
+-- outcome is a HOT update. The fill factor leaves room for new versions of all rows of a page, since a window is one
+-- transaction: with 70 a message cost 15 % more, and more so in large batches (docs/benchmarks.md).
 CREATE TABLE messages (
   batch_id uuid NOT NULL,
   n int NOT NULL,
@@ -119,7 +120,7 @@ CREATE TABLE messages_other PARTITION OF messages DEFAULT WITH (fillfactor = 70)
 CREATE FUNCTION create_message_partition(month date) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE format(
-    'CREATE TABLE IF NOT EXISTS messages_%s PARTITION OF messages FOR VALUES FROM (%L) TO (%L) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)',
+    'CREATE TABLE IF NOT EXISTS messages_%s PARTITION OF messages FOR VALUES FROM (%L) TO (%L) WITH (fillfactor = 45)',
     to_char(month, 'YYYY_MM'), uuid7_floor(month::timestamp AT TIME ZONE 'UTC'),
     uuid7_floor((month + interval '1 month')::timestamp AT TIME ZONE 'UTC'));
 END $$;
@@ -161,7 +162,8 @@ CREATE TABLE chunks (
   PRIMARY KEY (batch_id, no)
 ) WITH (fillfactor = 50);
 CREATE INDEX chunks_ready ON chunks (lane, priority DESC, batch_id, no) WHERE state = 'ready';
-CREATE INDEX chunks_leased ON chunks (lease_until) WHERE state = 'leased';
+-- Not on lease_until: every settlement renews it, and an indexed column would end HOT updates.
+CREATE INDEX chunks_leased ON chunks (batch_id, no) WHERE state = 'leased';
 CREATE INDEX chunks_unfinished ON chunks (batch_id) WHERE state IN ('ready', 'leased', 'paused');
 CREATE INDEX chunks_by_range ON chunks (batch_id, first_n) WHERE ns IS NULL;
 
