@@ -11,6 +11,7 @@ export class WorkerRegistry implements Agent {
   readonly name = 'registry';
   private count = 1;
   private timer: NodeJS.Timeout | null = null;
+  private beating: Promise<void> = Promise.resolve();
   private readonly pool: Pool;
   private readonly id: string;
   private readonly roles: string[];
@@ -25,15 +26,16 @@ export class WorkerRegistry implements Agent {
 
   async start(): Promise<void> {
     await this.beat();
-    this.timer = setInterval(
-      () => this.beat().catch((error: unknown) => this.log.warn({ err: error }, 'heartbeat failed')),
-      BEAT_MS,
-    );
+    this.timer = setInterval(() => {
+      this.beating = this.beat().catch((error: unknown) => this.log.warn({ err: error }, 'heartbeat failed'));
+    }, BEAT_MS);
   }
 
   async stop(): Promise<void> {
     if (this.timer) clearInterval(this.timer);
     this.timer = null;
+    // A beat under way would bring the row back, and the others would leave our share unused.
+    await this.beating;
     await this.pool.query('DELETE FROM workers WHERE id = $1', [this.id]).catch(() => {});
   }
 
