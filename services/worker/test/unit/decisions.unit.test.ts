@@ -155,3 +155,18 @@ test('UUIDv7s sort by time and carry version and variant', () => {
   expect([...ids].sort()).toEqual(ids);
   expect(ids[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
+
+test('a recipient domain and a sender address have rates of their own', async () => {
+  let now = 1000;
+  const limits = { perDomainPerSecond: 10, perSenderPerSecond: 1000 };
+  const limiter = new LaneLimiter({ lane: 'l', limits, senders: 1, shared: null, now: () => now });
+  const signal = new AbortController().signal;
+  const take = (domain: string) =>
+    limiter.take(signal, { senderAddress: 'a@b.co', recipientDomain: domain, want: 1 });
+  expect(await take('one.example')).toBe(true);
+  const waiting = take('one.example');
+  expect(await take('two.example')).toBe(true);
+  expect(await Promise.race([waiting.then(() => 'sent'), Promise.resolve('waits')])).toBe('waits');
+  now += 200;
+  expect(await waiting).toBe(true);
+});

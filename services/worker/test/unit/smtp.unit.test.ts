@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { simpleParser } from 'mailparser';
 import PostalMime from 'postal-mime';
+import { SMTPServer } from 'smtp-server';
 import { afterEach, describe, expect, test } from 'vitest';
 import { dkimOptions } from '../../src/adapters/providers/smtp/dkim.ts';
 import { MailComposer } from '../../src/adapters/providers/smtp/mime.ts';
@@ -221,7 +222,7 @@ test('any text survives composing and parsing, in every encoding', async () => {
       expect(withoutEnd(second.text ?? '')).toBe(withoutEnd(plain));
       expect(withoutEnd(second.html ?? '')).toBe(withoutEnd(html));
     }),
-    { numRuns: 500 },
+    { numRuns: 2000 },
   );
 });
 
@@ -269,5 +270,38 @@ test.each(['rsa', 'ed25519'] as const)(
       });
       expect(results.map((one: { status: { result: string } }) => one.status.result)).toEqual(['pass']);
     }
+  },
+);
+
+test.each(['starttls', 'implicit'] as const)(
+  'goes encrypted with %s, logs in, and refuses a certificate that does not verify',
+  async (tls) => {
+    const taken: { user: string | undefined; secure: boolean }[] = [];
+    const server = new SMTPServer({
+      secure: tls === 'implicit',
+      onAuth: ({ username, password }, _session, done) =>
+        password === 'pass' ? done(null, { user: username }) : done(new Error('no')),
+      onData(stream, session, done) {
+        stream.resume();
+        stream.on('end', () => {
+          taken.push({ user: session.user as string | undefined, secure: session.secure });
+          done(null);
+        });
+      },
+    });
+    // It reports the handshake that we break off.
+    server.on('error', () => {});
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.server.address() as { port: number };
+    const settings = { host: '127.0.0.1', port, tls, user: 'user', password: 'pass' };
+    const config = { id: 'p', name: 'p', kind: 'smtp', limits: {}, version: 1 };
+    provider = new SmtpProvider({ ...config, settings: { ...settings, verifyCertificate: false } });
+    expect((await provider.send(message(1))).kind).toBe('accepted');
+    expect(taken).toEqual([{ user: 'user', secure: true }]);
+    await provider.close();
+    provider = new SmtpProvider({ ...config, settings });
+    expect(await provider.send(message(2))).toMatchObject({ kind: 'unavailable' });
+    expect(taken.length).toBe(1);
+    server.close(() => {});
   },
 );

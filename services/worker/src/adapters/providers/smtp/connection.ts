@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { type Reply, ReplyParser } from './replies.ts';
 
@@ -42,7 +42,7 @@ export class Connection {
     const { host, port } = options;
     return new Promise((resolve, reject) => {
       const socket = options.implicitTls
-        ? connectTls({ host, port, servername: host, rejectUnauthorized: options.verifyCertificate })
+        ? connectTls({ host, port, ...nameOf(host), rejectUnauthorized: options.verifyCertificate })
         : connectTcp({ host, port });
       const timer = setTimeout(
         () =>
@@ -94,7 +94,12 @@ export class Connection {
     this.replies.length = 0;
     await new Promise<void>((resolve, reject) => {
       const secure = connectTls(
-        { socket: plain, servername: this.options.host, rejectUnauthorized: this.options.verifyCertificate },
+        {
+          socket: plain,
+          host: this.options.host,
+          ...nameOf(this.options.host),
+          rejectUnauthorized: this.options.verifyCertificate,
+        },
         () => {
           secure.removeAllListeners('error');
           this.socket = secure;
@@ -149,4 +154,9 @@ function lostBy(error: NodeJS.ErrnoException): ConnectionLost {
   return error instanceof ConnectionLost
     ? error
     : new ConnectionLost((error.code ?? 'error').toLowerCase(), error.message);
+}
+
+/** RFC 6066 §3: the server name indication is a name, never an address. */
+function nameOf(host: string): { servername?: string } {
+  return isIP(host) ? {} : { servername: host };
 }
