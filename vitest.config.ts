@@ -10,6 +10,8 @@ export default defineConfig({
       project('unit', ['cli/**/*.unit.test.ts', 'services/**/*.unit.test.ts', 'services/**/*.cases.test.ts']),
       project('integration', ['cli/**/*.integration.test.ts', 'services/**/*.integration.test.ts'], {
         globalSetup: ['services/worker/test/engines.ts'],
+        // They measure rates and kill processes: side by side they would disturb each other.
+        fileParallelism: false,
         testTimeout: 60_000,
         hookTimeout: 60_000,
       }),

@@ -8,6 +8,9 @@ import type { SharedRate } from './shared-rate.ts';
  */
 const HOLD_MS = 40;
 const LONGEST_NAP_MS = 250;
+/** A limit that is used for the first time starts with its burst spent and this much late: cold connections clump. */
+const GENTLE_START_MS = 100;
+const MOST_SPENT_MS = 50;
 
 /** Tokens for one key (a provider, a sender address, a recipient domain), shared if there is a store for it. */
 export class TokenBucket {
@@ -108,7 +111,9 @@ export class TokenBucket {
         amount: limit.amount / this.senders,
         burst: Math.max(1, Math.floor(limit.burst / this.senders)),
       };
-      const slot = reserve(share, this.tats[i] ?? 0, now, 1);
+      const intervalMs = share.periodMs / share.amount;
+      const start = now + Math.min(share.burst * intervalMs, MOST_SPENT_MS) + GENTLE_START_MS;
+      const slot = reserve(share, this.tats[i] || start, now, 1);
       this.tats[i] = slot.tatMs;
       atMs = Math.max(atMs, slot.atMs);
     });
