@@ -42,11 +42,20 @@ export async function up(flags: UpFlags, output: Output, signal: AbortSignal): P
   const began = performance.now();
   const stack = openStack(flags);
   if (!flags.dryRun) stack.prepare();
-  const selection = selectionFor(stack, flags);
-  const plan = planStack(stack, componentsFor(selection.senders), selection, process.env);
-  if (flags.dryRun)
-    return { ...summary(stack, plan, began), substitutions: [], testBatch: null, criticalChain: [] };
+  const planned = () => {
+    const selection = selectionFor(stack, flags);
+    return {
+      selection,
+      plan: planStack(stack, componentsFor(selection.senders), selection, process.env),
+    };
+  };
+  if (flags.dryRun) {
+    const summarised = summary(stack, planned().plan, began);
+    return { ...summarised, substitutions: [], testBatch: null, criticalChain: [] };
+  }
   return withLock(stack, 'batchsender up', async () => {
+    // Planned with the lock held: what another `up` chose meanwhile counts.
+    const { selection, plan } = planned();
     checkPrerequisites(plan);
     await stopSurplusSenders(stack, selection.senders);
     stack.state.selection = selection;

@@ -1,9 +1,9 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError, EXIT } from '../cli-error.ts';
 import { isAlive, ownRecord } from '../runtimes/embedded/process.ts';
-import type { ProcessRecord, Stack } from './stack.ts';
+import { createOnce, type ProcessRecord, type Stack } from './stack.ts';
 
 interface LockOwner {
   command: string;
@@ -28,40 +28,45 @@ export async function withLock<T>(stack: Stack, command: string, work: () => Pro
 
 async function acquire(file: string, command: string): Promise<() => void> {
   const deadline = Date.now() + WAIT_MS;
+  const claim = JSON.stringify({ command, process: ownRecord() } satisfies LockOwner);
   for (;;) {
-    if (tryCreate(file, command)) return () => rmSync(file, { force: true });
+    // The file appears with its owner in it or not at all: nobody takes a lock that is being written for a dead one.
+    if (createOnce(file, claim, 0o644)) return () => rmSync(file, { force: true });
     const owner = readOwner(file);
-    if (!owner || !isAlive(owner.process)) {
-      rmSync(file, { force: true });
-      continue;
-    }
-    if (Date.now() > deadline) {
-      throw new CliError(
-        'stack_locked',
-        EXIT.stackLocked,
-        `"${owner.command}" (PID ${owner.process.pid}, since ${owner.process.startedAt}) is still working on this stack.`,
-        {
-          fix: 'Wait for it, or end that process and try again.',
-        },
-      );
-    }
+    if (owner && !isAlive(owner.process)) removeDead(file, owner);
+    if (Date.now() > deadline) throw stillLocked(file, owner);
     await sleep(POLL_MS);
   }
 }
 
-function tryCreate(file: string, command: string): boolean {
-  try {
-    const handle = openSync(file, 'wx');
-    writeSync(handle, JSON.stringify({ command, process: ownRecord() } satisfies LockOwner));
-    closeSync(handle);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
+function stillLocked(file: string, owner: LockOwner | null): CliError {
+  return owner
+    ? new CliError(
+        'stack_locked',
+        EXIT.stackLocked,
+        `"${owner.command}" (PID ${owner.process.pid}, since ${owner.process.startedAt}) is still working on this stack.`,
+        { fix: 'Wait for it, or end that process and try again.' },
+      )
+    : new CliError('stack_locked', EXIT.stackLocked, `${file} is there, but names no owner.`, {
+        fix: 'Remove that file and try again.',
+      });
 }
 
-/** Null for a lock that is gone or not yet written; the latter is a matter of microseconds. */
+/** Two that find the same dead owner: each moves away what is there; who moved a living lock puts it back. */
+function removeDead(file: string, dead: LockOwner): void {
+  const aside = `${file}.${process.pid}.dead`;
+  try {
+    renameSync(file, aside);
+  } catch {
+    return; // Another one was faster.
+  }
+  const moved = readOwner(aside);
+  if (moved && moved.process.pid !== dead.process.pid && isAlive(moved.process))
+    createOnce(file, JSON.stringify(moved), 0o644);
+  rmSync(aside, { force: true });
+}
+
+/** Null for a lock that is gone. */
 function readOwner(file: string): LockOwner | null {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as LockOwner;

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   realpathSync,
@@ -133,9 +134,10 @@ export class Stack {
     try {
       mkdirSync(join(this.dir, 'data'), { recursive: true });
       mkdirSync(this.logs, { recursive: true });
-      this.save();
-      const secrets = join(this.dir, 'secrets.json');
-      if (!existsSync(secrets)) writeAtomically(secrets, JSON.stringify(this.secrets), 0o600);
+      createOnce(join(this.dir, 'state.json'), JSON.stringify(this.state, null, 2), 0o644);
+      // Two first commands at once: one of them makes the secrets, both use them.
+      createOnce(join(this.dir, 'secrets.json'), JSON.stringify(this.secrets), 0o600);
+      this.reload();
     } catch (error) {
       throw writeFailure(error as NodeJS.ErrnoException, this.dir);
     }
@@ -152,9 +154,10 @@ export class Stack {
     }
   }
 
-  /** Takes over what another command wrote meanwhile; called with the lock held. */
+  /** Takes over what another command wrote meanwhile; called again with the lock held. */
   reload(): void {
-    this.state = { ...this.state, ...readJson<StackState>(join(this.dir, 'state.json')) };
+    this.state = { ...this.state, ...readJson<StackState>(join(this.dir, 'state.json')), id: this.id };
+    this.secrets = readJson<StackSecrets>(join(this.dir, 'secrets.json')) ?? this.secrets;
   }
 
   save(): void {
@@ -196,6 +199,25 @@ function writeAtomically(file: string, text: string, mode: number): void {
   const temporary = `${file}.${process.pid}.tmp`;
   writeFileSync(temporary, text, { mode });
   renameSync(temporary, file);
+}
+
+/** Creates the file with all its text, or leaves the one that is there; false for the latter. */
+export function createOnce(file: string, text: string, mode: number): boolean {
+  const temporary = `${file}.${process.pid}.tmp`;
+  writeFileSync(temporary, text, { mode });
+  try {
+    linkSync(temporary, file);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    // File systems without hard links (exFAT, some network shares): exclusive, though not in one step.
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error;
+    writeFileSync(file, text, { mode, flag: 'wx' });
+    return true;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
 }
 
 /** What a failed write means to the user. */
