@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { ClickHouseEvents, createClickHouse } from './adapters/clickhouse/events.ts';
-import { DragonflyRate } from './adapters/dragonfly/rate.ts';
+import { DragonflyLimits } from './adapters/dragonfly/limits.ts';
+import { NatsLink } from './adapters/nats/connection.ts';
 import { NatsDispatch } from './adapters/nats/dispatch.ts';
 import { NatsEventQueue } from './adapters/nats/events.ts';
 import { PostgresAccounts } from './adapters/postgres/accounts.ts';
@@ -65,18 +66,16 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
   const clickhouse = config.CLICKHOUSE_URL
     ? new ClickHouseEvents(createClickHouse(config.CLICKHOUSE_URL))
     : null;
-  const dragonfly = config.REDIS_URL ? new DragonflyRate(config.REDIS_URL, log) : null;
-  const nats = config.NATS_URL
-    ? new NatsDispatch(config.NATS_URL, { replicas: config.NATS_REPLICAS }, log)
-    : null;
-  const natsEvents = config.NATS_URL ? new NatsEventQueue(config.NATS_URL, config.NATS_REPLICAS) : null;
-  const events = natsEvents ?? new PostgresEventQueue(pipeline);
+  const dragonfly = config.REDIS_URL ? new DragonflyLimits(config.REDIS_URL, config.workerId, log) : null;
+  const nats = config.NATS_URL ? new NatsLink(config.NATS_URL, config.NATS_REPLICAS) : null;
+  const natsDispatch = nats && new NatsDispatch(nats, log);
+  const events = nats ? new NatsEventQueue(nats) : new PostgresEventQueue(pipeline);
   const production = config.NODE_ENV === 'production';
   const has = (role: string) => (config.ROLES as string[]).includes(role);
 
   const sender = new Sender({
     store: new PostgresChunks(pipeline, secrets),
-    dispatcher: nats ?? new PostgresDispatcher(notifications),
+    dispatcher: natsDispatch ?? new PostgresDispatcher(notifications),
     providers: (provider) => kinds[provider.kind]!.create(provider),
     metrics: metrics.sender,
     log,
@@ -84,8 +83,8 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     leaseMs: config.LEASE_MS,
     outbox: clickhouse !== null,
     retry: { ...DEFAULT_RETRY_POLICY, baseMs: config.RETRY_BASE_MS },
-    sharedRate: dragonfly,
-    senders: () => registry.senders(),
+    sharedLimits: dragonfly,
+    standing: () => registry.standing(),
     onControl: (listener) => notifications.on('batch_control', listener),
   });
   const app = await buildApp({
@@ -115,7 +114,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     registry,
   ];
   if (has('planner')) {
-    const planning = new PostgresPlanning(pipeline, nats);
+    const planning = new PostgresPlanning(pipeline, natsDispatch);
     const leadership = new AdvisoryLeadership(config.DATABASE_URL);
     agents.push(
       new Planner(
@@ -128,6 +127,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
   }
   if (has('tracker')) agents.push(new EventTracker(events, new PostgresEventStore(pipeline), log));
   if (has('tracker') && clickhouse) agents.push(new Tracker(new PostgresOutbox(pipeline), clickhouse, log));
+  if (has('sender') && dragonfly) agents.push(dragonfly);
   if (has('sender')) agents.push(sender);
   let url: string | null = null;
   agents.push({
@@ -144,7 +144,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     url,
     stop: async () => {
       await lifecycle.stop();
-      await Promise.all([clickhouse?.close(), dragonfly?.close(), nats?.close(), natsEvents?.close()]);
+      await Promise.all([clickhouse?.close(), dragonfly?.close(), nats?.close()]);
       await Promise.all([api.end(), pipeline.end()]);
       log.info('worker is down');
     },

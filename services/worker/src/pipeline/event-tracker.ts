@@ -1,24 +1,24 @@
 import type { Logger } from 'pino';
 import type { ProviderEvent } from '../domain/provider-event.ts';
-import { type Agent, sleep } from '../lifecycle.ts';
+import { PollingAgent } from './polling-agent.ts';
 
 /** Where provider events are put down before they are acknowledged to the provider. */
 export interface EventIntake {
   put(event: ProviderEvent): Promise<void>;
 }
 
-export interface TakenEvent {
+/** Events as they were taken; `handle` is the queue's own. */
+export interface TakenEvent<Handle = unknown> {
   event: ProviderEvent;
   receivedAt: Date;
-  /** Applied, or given up. */
-  done(): Promise<void>;
-  /** Too early: again later. */
-  later(): Promise<void>;
+  handle: Handle;
 }
 
 /** Where the tracker takes them from; at least once. */
-export interface EventQueue {
-  take(limit: number, signal: AbortSignal): Promise<TakenEvent[]>;
+export interface EventQueue<Handle = unknown> {
+  take(limit: number, signal: AbortSignal): Promise<TakenEvent<Handle>[]>;
+  /** Gives a round back: those that were applied or given up, and those that came too early. */
+  settle(done: TakenEvent<Handle>[], later: TakenEvent<Handle>[]): Promise<void>;
 }
 
 export interface EventStore {
@@ -28,55 +28,32 @@ export interface EventStore {
 
 const EVENTS_PER_ROUND = 500;
 const IDLE_MS = 250;
-const RETRY_MS = 2000;
 /** An event whose message never gets an outcome is given up after this. */
 const GIVE_UP_MS = 24 * 3_600_000;
 
 /** Applies provider events to messages; what came before its outcome is kept and tried again. */
-export class EventTracker implements Agent {
+export class EventTracker extends PollingAgent {
   readonly name = 'event-tracker';
+  protected readonly failure = 'provider events could not be applied; they are kept';
   private readonly queue: EventQueue;
   private readonly store: EventStore;
-  private readonly log: Logger;
-  private readonly stopping = new AbortController();
-  private loop: Promise<void> | null = null;
 
   constructor(queue: EventQueue, store: EventStore, log: Logger) {
+    super(log);
     this.queue = queue;
     this.store = store;
-    this.log = log;
   }
 
-  async start(): Promise<void> {
-    this.loop = this.run();
-  }
-
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        if ((await this.round(signal)) === 0) await sleep(IDLE_MS, signal);
-      } catch (error) {
-        this.log.warn({ err: error }, 'provider events could not be applied; they are kept');
-        await sleep(RETRY_MS, signal);
-      }
-    }
-  }
-
-  private async round(signal: AbortSignal): Promise<number> {
+  protected async round(signal: AbortSignal): Promise<number> {
     const taken = await this.queue.take(EVENTS_PER_ROUND, signal);
-    if (taken.length === 0) return 0;
+    if (taken.length === 0) return IDLE_MS;
     const early = new Set(await this.store.apply(taken.map((one) => one.event)));
-    for (const one of taken) {
-      const tooOld = Date.now() - one.receivedAt.getTime() > GIVE_UP_MS;
-      if (early.has(one.event) && !tooOld) await one.later();
-      else await one.done();
-    }
-    return taken.length;
+    const waits = (one: TakenEvent) =>
+      early.has(one.event) && Date.now() - one.receivedAt.getTime() < GIVE_UP_MS;
+    await this.queue.settle(
+      taken.filter((one) => !waits(one)),
+      taken.filter(waits),
+    );
+    return 0;
   }
 }

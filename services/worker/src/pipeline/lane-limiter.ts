@@ -1,6 +1,6 @@
 import { type ProviderLimits, rateLimitsOf, rateOf, reserve } from '../domain/rate.ts';
 import { sleep } from '../lifecycle.ts';
-import type { SharedRate } from './shared-rate.ts';
+import type { SharedLimits } from './shared-limits.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** Share of the limit left after a provider said "too fast", at most once per SLOWDOWN_INTERVAL_MS. */
@@ -23,7 +23,7 @@ export interface LimiterOptions {
   limits: ProviderLimits;
   /** Live sender processes. */
   senders: number;
-  shared: SharedRate | null;
+  shared: SharedLimits | null;
   now?: () => number;
 }
 

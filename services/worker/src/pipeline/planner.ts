@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { type Agent, sleep } from '../lifecycle.ts';
+import { PollingAgent } from './polling-agent.ts';
 
 /** What the planner asks of the database; each call does a bounded amount of work and says how much. */
 export interface PlannerStore {
@@ -35,44 +35,30 @@ const TICK_MS = 250;
 const PRUNE_EVERY_MS = 60_000;
 
 /** Starts, returns, gathers and finishes, a step at a time; every step is safe to repeat. */
-export class Planner implements Agent {
+export class Planner extends PollingAgent {
   readonly name = 'planner';
+  protected readonly failure = 'planning failed, trying again';
   private readonly store: PlannerStore;
   private readonly leadership: Leadership;
   private readonly signal: PlannerSignal;
-  private readonly log: Logger;
-  private readonly stopping = new AbortController();
-  private loop: Promise<void> | null = null;
   private prunedAt = Number.NEGATIVE_INFINITY;
 
   constructor(store: PlannerStore, leadership: Leadership, signal: PlannerSignal, log: Logger) {
+    super(log);
     this.store = store;
     this.leadership = leadership;
     this.signal = signal;
-    this.log = log;
   }
 
-  async start(): Promise<void> {
-    this.loop = this.run();
-  }
-
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
+  override async stop(): Promise<void> {
+    await super.stop();
     await this.leadership.resign();
   }
 
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        if (await this.leadership.lead()) await this.plan();
-        await this.signal.wait(TICK_MS, signal);
-      } catch (error) {
-        this.log.warn({ err: error }, 'planning failed, trying again');
-        await sleep(1000, signal);
-      }
-    }
+  protected async round(signal: AbortSignal): Promise<number> {
+    if (await this.leadership.lead()) await this.plan();
+    await this.signal.wait(TICK_MS, signal);
+    return 0;
   }
 
   /** One round; public for tests. */

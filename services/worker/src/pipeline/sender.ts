@@ -8,11 +8,12 @@ import { type ChunkRunDeps, runChunk, WINDOW } from './chunk-run.ts';
 import type { BatchContent, ChunkStore, ClaimedChunk, Lane } from './chunk-store.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { LaneLimiter } from './lane-limiter.ts';
+import { LaneSeats, type Standing } from './lane-seats.ts';
 import { LeaseClock } from './lease.ts';
 import type { SenderMetrics } from './metrics.ts';
 import { persist } from './persist.ts';
 import type { Provider, ProviderFactory } from './provider.ts';
-import type { SharedRate } from './shared-rate.ts';
+import type { SharedLimits } from './shared-limits.ts';
 import { Slots } from './slots.ts';
 
 /**
@@ -38,10 +39,10 @@ export interface SenderDeps {
   leaseMs: number;
   outbox: boolean;
   retry: RetryPolicy;
-  /** One rate for all senders; null when each keeps to its share. */
-  sharedRate: SharedRate | null;
-  /** Live sender processes, which share every limit. */
-  senders(): number;
+  /** One rate and concurrency for all senders; null when each keeps to its share. */
+  sharedLimits: SharedLimits | null;
+  /** Live sender processes, which share every limit, and this one's place among them. */
+  standing(): Standing;
   /** Tells when a batch was paused or cancelled. */
   onControl(listener: (batchId: string) => void): void;
 }
@@ -51,6 +52,7 @@ interface LaneState {
   version: number;
   limiter: LaneLimiter;
   slots: Slots;
+  seats: LaneSeats;
 }
 
 /** Goes round the lanes that have ready chunks and sends them. */
@@ -123,7 +125,12 @@ export class Sender implements Agent {
 
   private async runLane(lane: Lane): Promise<void> {
     const state = await this.laneState(lane);
-    await Promise.all(Array.from({ length: CHUNKS_PER_LANE }, () => this.runTrack(lane, state)));
+    await state.seats.open();
+    try {
+      await Promise.all(Array.from({ length: CHUNKS_PER_LANE }, () => this.runTrack(lane, state)));
+    } finally {
+      await state.seats.close();
+    }
   }
 
   /** Sends chunk after chunk until the lane has none, or others wait for its place. */
@@ -131,6 +138,8 @@ export class Sender implements Agent {
     const { store, owner, leaseMs } = this.deps;
     for (let done = 0; !this.stopping.signal.aborted; done++) {
       if (done >= CHUNKS_PER_TURN && this.running.size >= MAX_LANES) return;
+      await state.seats.ready(this.stopping.signal);
+      if (this.stopping.signal.aborted) return;
       const lease = new LeaseClock(leaseMs);
       const chunk = await lease.during(() =>
         persist(() => store.claim(lane.id, owner, leaseMs), this.deps.log),
@@ -196,13 +205,14 @@ export class Sender implements Agent {
 
   private async laneState(lane: Lane): Promise<LaneState> {
     const known = this.lanes.get(lane.id);
-    const senders = this.deps.senders();
+    const { senders } = this.deps.standing();
     if (known?.version === lane.provider.version) {
       known.limiter.update(lane.provider.limits, senders);
       return known;
     }
     const provider = this.deps.providers(lane.provider);
-    const concurrency = lane.provider.limits.concurrency;
+    const { concurrency } = lane.provider.limits;
+    const slots = new Slots(concurrency === undefined ? provider.defaultConcurrency : 0);
     const state: LaneState = {
       provider,
       version: lane.provider.version,
@@ -212,11 +222,16 @@ export class Sender implements Agent {
           lane: lane.id,
           limits: lane.provider.limits,
           senders,
-          shared: this.deps.sharedRate,
+          shared: this.deps.sharedLimits,
         }),
-      slots: new Slots(
-        concurrency ? Math.max(1, Math.floor(concurrency / senders)) : provider.defaultConcurrency,
-      ),
+      slots,
+      seats: new LaneSeats({
+        lane: lane.id,
+        slots,
+        limit: concurrency,
+        shared: this.deps.sharedLimits,
+        standing: () => this.deps.standing(),
+      }),
     };
     state.limiter.update(lane.provider.limits, senders);
     this.lanes.set(lane.id, state);

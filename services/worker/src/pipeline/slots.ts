@@ -1,26 +1,63 @@
 /** Bounds how many messages of a lane are in flight; hands out places in order of asking. */
 export class Slots {
-  private free: number;
-  private readonly waiting: (() => void)[] = [];
+  private capacity: number;
+  private used = 0;
+  private readonly waiting = new Set<(granted: boolean) => void>();
 
   constructor(count: number) {
-    this.free = count;
+    this.capacity = count;
+  }
+
+  get inFlight(): number {
+    return this.used;
+  }
+
+  get open(): boolean {
+    return this.capacity > 0;
+  }
+
+  /** More places at once, fewer as messages come back. */
+  resize(count: number): void {
+    this.capacity = count;
+    for (const next of this.waiting) {
+      if (this.used >= this.capacity) return;
+      this.grant(next);
+    }
   }
 
   /** True when a place was free at once; otherwise wait for `turn`. */
   tryTake(): boolean {
-    if (this.free === 0) return false;
-    this.free--;
+    if (this.used >= this.capacity) return false;
+    this.used++;
     return true;
   }
 
-  turn(): Promise<void> {
-    return new Promise((resolve) => this.waiting.push(resolve));
+  /** Waits for a place; false when the signal aborted first. */
+  turn(signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (granted: boolean) => {
+        signal.removeEventListener('abort', abandon);
+        resolve(granted);
+      };
+      const abandon = () => {
+        this.waiting.delete(settle);
+        settle(false);
+      };
+      if (signal.aborted) return resolve(false);
+      signal.addEventListener('abort', abandon);
+      this.waiting.add(settle);
+    });
   }
 
   give(): void {
-    const next = this.waiting.shift();
-    if (next) next();
-    else this.free++;
+    this.used--;
+    const next = this.waiting.values().next();
+    if (!next.done && this.used < this.capacity) this.grant(next.value);
+  }
+
+  private grant(next: (granted: boolean) => void): void {
+    this.waiting.delete(next);
+    this.used++;
+    next(true);
   }
 }

@@ -1,6 +1,6 @@
 import { type RateLimit, reserve } from '../domain/rate.ts';
 import { sleep } from '../lifecycle.ts';
-import type { SharedRate } from './shared-rate.ts';
+import type { SharedLimits } from './shared-limits.ts';
 
 /**
  * Leased tokens are dropped after this, milliseconds: what many senders hold at once may come on top of the
@@ -20,7 +20,7 @@ export class TokenBucket {
   private heldUntil = 0;
   private leasing: Promise<void> | null = null;
   private readonly key: string;
-  private readonly shared: SharedRate | null;
+  private readonly shared: SharedLimits | null;
   private senders: number;
   private readonly now: () => number;
 
@@ -28,7 +28,7 @@ export class TokenBucket {
     key: string,
     limits: RateLimit[],
     senders: number,
-    shared: SharedRate | null,
+    shared: SharedLimits | null,
     now: () => number,
   ) {
     this.key = key;
@@ -78,14 +78,16 @@ export class TokenBucket {
       return 0;
     }
     let waitMs: number | 'local' = 0;
-    this.leasing = this.shared!.lease(this.key, this.limits, this.blockOf(want)).then((lease) => {
-      if (lease === null) waitMs = 'local';
-      else if (lease.granted === 0) waitMs = Math.max(1, lease.waitMs);
-      else {
-        this.held = lease.granted;
-        this.heldUntil = this.now() + HOLD_MS;
-      }
-    });
+    this.leasing = this.shared!.lease(this.key, this.limits, this.blockOf(want), this.senders).then(
+      (lease) => {
+        if (lease === null) waitMs = 'local';
+        else if (lease.granted === 0) waitMs = Math.max(1, lease.waitMs);
+        else {
+          this.held = lease.granted;
+          this.heldUntil = this.now() + HOLD_MS;
+        }
+      },
+    );
     try {
       await this.leasing;
     } finally {

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { type Agent, sleep } from '../lifecycle.ts';
 import type { OutboxPayload } from './chunk-store.ts';
+import { PollingAgent } from './polling-agent.ts';
 
 export interface OutboxRow {
   id: number;
@@ -22,50 +22,26 @@ export interface EventSink {
 /** Windows per insert; with 64 messages each that is up to 32,000 rows, a size ClickHouse likes. */
 const ROWS_PER_ROUND = 500;
 const IDLE_MS = 250;
-const RETRY_MS = 2000;
 
 /** Drains the outbox to ClickHouse: read, insert, then remove, so a crash repeats an insert and loses none. */
-export class Tracker implements Agent {
+export class Tracker extends PollingAgent {
   readonly name = 'tracker';
+  protected readonly failure = 'events could not be stored; they stay in the outbox';
   private readonly store: OutboxStore;
   private readonly sink: EventSink;
-  private readonly log: Logger;
-  private readonly stopping = new AbortController();
-  private loop: Promise<void> | null = null;
 
   constructor(store: OutboxStore, sink: EventSink, log: Logger) {
+    super(log);
     this.store = store;
     this.sink = sink;
-    this.log = log;
   }
 
-  async start(): Promise<void> {
-    this.loop = this.run();
-  }
-
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        const moved = await this.drain();
-        if (moved < ROWS_PER_ROUND) await sleep(IDLE_MS, signal);
-      } catch (error) {
-        this.log.warn({ err: error }, 'events could not be stored; they stay in the outbox');
-        await sleep(RETRY_MS, signal);
-      }
-    }
-  }
-
-  private async drain(): Promise<number> {
+  protected async round(): Promise<number> {
     const rows = await this.store.take(ROWS_PER_ROUND);
-    if (rows.length === 0) return 0;
-    await this.sink.insert(rows.map((row) => row.payload));
-    await this.store.remove(rows.map((row) => row.id));
-    return rows.length;
+    if (rows.length > 0) {
+      await this.sink.insert(rows.map((row) => row.payload));
+      await this.store.remove(rows.map((row) => row.id));
+    }
+    return rows.length < ROWS_PER_ROUND ? IDLE_MS : 0;
   }
 }

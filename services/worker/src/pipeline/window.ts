@@ -39,7 +39,7 @@ export async function sendWindow(messages: QueuedMessage[], context: WindowConte
       !(await context.limiter.take(context.stop, keysOf(prepared, messages.length - i)))
     )
       break;
-    if (!context.slots.tryTake()) await context.slots.turn();
+    if (!context.slots.tryTake() && !(await context.slots.turn(context.stop))) break;
     if (context.stop.aborted || !context.lease.valid || providerGone) {
       context.slots.give();
       break;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openApiDocument } from '../../src/openapi.ts';
+import { createOtherAccount, OTHER_KEY } from '../support/account.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { startWorker, type TestWorker } from '../support/worker.ts';
 
@@ -139,14 +140,7 @@ test('neither keys, passwords, session tokens nor provider secrets are stored in
 });
 
 test('another account sees nothing of ours', async () => {
-  const { rows } = await database.pool.query(
-    `INSERT INTO accounts (id, name) VALUES (gen_random_uuid(), 'other') RETURNING id`,
-  );
-  const { createHash } = await import('node:crypto');
-  await database.pool.query(
-    `INSERT INTO api_keys (id, account_id, name, key_hash, prefix) VALUES (gen_random_uuid(), $1, 'other', $2, 'x')`,
-    [rows[0].id, createHash('sha256').update('other-key').digest()],
-  );
+  await createOtherAccount(database.pool);
   const mine = await worker.api<{ id: string }>('POST', '/api/batches', {
     name: 'mine',
     provider: 'mock',
@@ -154,7 +148,7 @@ test('another account sees nothing of ours', async () => {
     template: { text: 'x' },
     recipients: [{ address: 'b@example.com' }],
   });
-  const other = { authorization: 'Bearer other-key' };
+  const other = { authorization: `Bearer ${OTHER_KEY}` };
   for (const path of ['', '/messages'])
     expect((await worker.api('GET', `/api/batches/${mine.body.id}${path}`, undefined, other)).status).toBe(
       404,

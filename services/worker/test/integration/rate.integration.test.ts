@@ -4,6 +4,7 @@ import { type Child, startChild } from '../../bench/child.ts';
 import { type ChildWorker, spawnWorker } from '../support/child-worker.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { type HttpSink, startHttpSink } from '../support/http-sink.ts';
+import { ownRedis } from '../support/redis.ts';
 import { seedAccount, sendBatch } from '../support/worker.ts';
 
 const redisUrl = inject('redisUrl');
@@ -42,6 +43,13 @@ async function start(env: Record<string, string>): Promise<ChildWorker> {
 async function arrivalsAtSink(): Promise<number[]> {
   return (await fetch(`http://127.0.0.1:${remoteSink!.first.port}/arrivals`)).json() as Promise<number[]>;
 }
+
+async function webhook(api: ChildWorker, name: string, limits: Record<string, number>): Promise<void> {
+  const settings = { url: `http://127.0.0.1:${remoteSink!.first.port}/` };
+  await api.api('POST', '/api/providers', { name, kind: 'webhook', settings, limits });
+}
+
+const seconds = (count: number) => new Promise((resolve) => setTimeout(resolve, count * 1000));
 
 /** Most arrivals in any window of a second. */
 function fullestSecond(times: number[]): number {
@@ -83,6 +91,73 @@ describe.each([
     SECONDS * 1000 + 40_000,
   );
 });
+
+test.runIf(redisUrl)(
+  'a store that is killed and comes back never lets senders exceed the limit, and is used again',
+  async () => {
+    const redis = await ownRedis();
+    try {
+      remoteSink = await startChild(process.execPath, [sinkProgram], {}, 'port');
+      const env = { REDIS_URL: redis.url };
+      const api = await start({ ...env, ROLES: 'api,planner' });
+      await webhook(api, 'outage', { perSecond: LIMIT });
+      await Promise.all(Array.from({ length: SENDERS }, () => start({ ...env, ROLES: 'sender' })));
+      await seconds(1.5);
+      const id = await sendBatch(api as never, 'outage', LIMIT * 30);
+      await seconds(3);
+      await redis.kill();
+      await seconds(4);
+      const during = (await arrivalsAtSink()).length;
+      await redis.start();
+      await seconds(4);
+      const times = await arrivalsAtSink();
+      expect(fullestSecond(times)).toBeLessThanOrEqual(ALLOWED);
+      // Sent in the outage too, and near the limit once it was over.
+      const lastSecond = times.filter((at) => at > times.at(-1)! - 1000).length;
+      expect(during).toBeGreaterThan(LIMIT * 3.5);
+      expect(lastSecond).toBeGreaterThan(LIMIT * 0.8);
+      await api.api('POST', `/api/batches/${id}/cancel`);
+    } finally {
+      await redis.kill();
+    }
+  },
+  60_000,
+);
+
+const CONCURRENCY = 10;
+
+test.runIf(redisUrl)(
+  'concurrency is leased: senders together keep to it, one that is alone has all, a dead one gives its places back',
+  async () => {
+    remoteSink = await startChild(process.execPath, [sinkProgram], { DELAY_MS: '40' }, 'port');
+    const env = { REDIS_URL: redisUrl! };
+    const api = await start({ ...env, ROLES: 'api,planner' });
+    await webhook(api, 'narrow', { concurrency: CONCURRENCY });
+    const senders = await Promise.all([1, 2, 3].map(() => start({ ...env, ROLES: 'sender' })));
+    await seconds(1.5);
+    const id = await sendBatch(api as never, 'narrow', 50_000);
+    await seconds(3);
+    const count = async () =>
+      (await fetch(`http://127.0.0.1:${remoteSink!.first.port}/`)).json() as Promise<{
+        requests: number;
+        mostAtOnce: number;
+      }>;
+    const three = await count();
+    expect(three.mostAtOnce).toBeLessThanOrEqual(CONCURRENCY);
+    expect(three.mostAtOnce).toBeGreaterThanOrEqual(CONCURRENCY - 1);
+    for (const sender of senders.slice(1)) sender.signal('SIGKILL');
+    // Seats of the dead are kept for 3 s, and they count as alive for 10 s.
+    await seconds(12);
+    const before = await count();
+    await seconds(2);
+    const alone = await count();
+    expect(alone.mostAtOnce).toBeLessThanOrEqual(CONCURRENCY);
+    // 10 places, 40 ms each: 250/s. A third of the places would allow 75/s.
+    expect(alone.requests - before.requests).toBeGreaterThan(2 * 125);
+    await api.api('POST', `/api/batches/${id}/cancel`);
+  },
+  60_000,
+);
 
 test('"too fast" slows a lane down, counts as no attempt, and every message arrives', async () => {
   let refused = 0;

@@ -7,7 +7,7 @@ const { bounced, complained, deferred, delivered, queued, sent, uncertain } = ME
 const AGAIN_AFTER = '2 seconds';
 
 /** Intake without NATS: a table. */
-export class PostgresEventQueue implements EventIntake, EventQueue {
+export class PostgresEventQueue implements EventIntake, EventQueue<number> {
   private readonly pool: Pool;
 
   constructor(pool: Pool) {
@@ -18,21 +18,20 @@ export class PostgresEventQueue implements EventIntake, EventQueue {
     await this.pool.query('INSERT INTO provider_events (event) VALUES ($1)', [event]);
   }
 
-  async take(limit: number): Promise<TakenEvent[]> {
+  async take(limit: number): Promise<TakenEvent<number>[]> {
     const { rows } = await this.pool.query<{ id: number; event: ProviderEvent; received_at: Date }>(
       'SELECT id, event, received_at FROM provider_events WHERE due_at <= now() ORDER BY due_at, id LIMIT $1',
       [limit],
     );
-    return rows.map((row) => ({
-      event: row.event,
-      receivedAt: row.received_at,
-      done: async () => void (await this.pool.query('DELETE FROM provider_events WHERE id = $1', [row.id])),
-      later: async () =>
-        void (await this.pool.query(
-          `UPDATE provider_events SET due_at = now() + interval '${AGAIN_AFTER}' WHERE id = $1`,
-          [row.id],
-        )),
-    }));
+    return rows.map((row) => ({ event: row.event, receivedAt: row.received_at, handle: row.id }));
+  }
+
+  async settle(done: TakenEvent<number>[], later: TakenEvent<number>[]): Promise<void> {
+    await this.pool.query(
+      `WITH gone AS (DELETE FROM provider_events WHERE id = ANY($1::bigint[]))
+       UPDATE provider_events SET due_at = now() + interval '${AGAIN_AFTER}' WHERE id = ANY($2::bigint[])`,
+      [done.map((one) => one.handle), later.map((one) => one.handle)],
+    );
   }
 }
 

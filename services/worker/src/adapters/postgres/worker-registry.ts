@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Agent } from '../../lifecycle.ts';
+import type { Standing } from '../../pipeline/lane-seats.ts';
 import type { Pool } from './pool.ts';
 
 const BEAT_MS = 1000;
@@ -9,7 +10,7 @@ const ALIVE_FOR = '10 seconds';
 /** Says that this process lives, and knows how many senders share every limit. */
 export class WorkerRegistry implements Agent {
   readonly name = 'registry';
-  private count = 1;
+  private standingNow: Standing = { senders: 1, rank: 0 };
   private timer: NodeJS.Timeout | null = null;
   private beating: Promise<void> = Promise.resolve();
   private readonly pool: Pool;
@@ -39,20 +40,22 @@ export class WorkerRegistry implements Agent {
     await this.pool.query('DELETE FROM workers WHERE id = $1', [this.id]).catch(() => {});
   }
 
-  senders(): number {
-    return this.count;
+  /** Live senders and this one's place among them. */
+  standing(): Standing {
+    return this.standingNow;
   }
 
   private async beat(): Promise<void> {
-    const { rows } = await this.pool.query<{ senders: number }>({
+    const { rows } = await this.pool.query<{ others: number; before: number }>({
       name: 'beat',
       text: `WITH me AS (
           INSERT INTO workers (id, roles) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET seen_at = now()
         )
-        SELECT count(*) AS senders FROM workers
+        SELECT count(*) AS others, count(*) FILTER (WHERE id < $1) AS before FROM workers
         WHERE 'sender' = ANY(roles) AND id <> $1 AND seen_at > now() - interval '${ALIVE_FOR}'`,
       values: [this.id, this.roles],
     });
-    this.count = rows[0]!.senders + (this.roles.includes('sender') ? 1 : 0);
+    const { others, before } = rows[0]!;
+    this.standingNow = { senders: others + (this.roles.includes('sender') ? 1 : 0), rank: before };
   }
 }
