@@ -9,7 +9,10 @@ const config: KnipConfig = {
       // Loaded by name, where the platform has them.
       ignoreDependencies: ['chdb'],
     },
-    'services/worker': { entry: ['src/main.ts', 'bench/*.ts', 'faults/main.ts', 'test/**/*.test.ts'] },
+    'services/worker': {
+      entry: ['src/main.ts', 'bench/*.ts', 'faults/main.ts', 'test/**/*.test.ts'],
+      ignoreBinaries: ['redis-server'],
+    },
     'services/web': { entry: ['server/main.ts'], ignore: ['**/*.generated.ts'] },
   },
   ignoreExportsUsedInFile: true,

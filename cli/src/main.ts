@@ -186,11 +186,13 @@ const api = (command: Command) =>
 
 const fileOptions = (command: Command) =>
   command
-    .addOption(new Option('--format <format>', 'default: detected').choices(['csv', 'ndjson', 'json']))
+    .addOption(new Option('--format <format>', 'default: detected').choices(['csv', 'tsv', 'ndjson', 'json']))
     .option('--encoding <name>', 'utf-8, utf-16le, utf-16be, windows-1252, macintosh (default: detected)')
     .option('--delimiter <char>', 'default: detected')
     .option('--default-country <code>', 'country of national phone numbers')
-    .option('--map <address=COLUMN...>', 'column that holds the address')
+    .option('--map <variable=COLUMN...>', 'name of a column’s variable; address=COLUMN for the address')
+    .option('--consent <column>', 'column that says whether a recipient agreed')
+    .addOption(new Option('--duplicates <policy>', 'which counts').choices(['first', 'last', 'all']))
     .addOption(
       new Option('--channel <channel>', 'kind of address').choices(['email', 'sms']).default('email'),
     );
@@ -206,7 +208,15 @@ fileOptions(
   .option('--reply-to <address>')
   .option('--subject <template>')
   .option('--html <file>', 'HTML template')
-  .option('--text <file>', 'text template')
+  .option('--mjml <file>', 'MJML template, instead of HTML')
+  .option('--text <file>', 'text template (default: made from the HTML)')
+  .option('--header <name=template...>', 'custom mail header')
+  .option('--attach <file...>', 'goes with every message')
+  .option('--default <variable=value...>', 'for recipients that lack it')
+  .option('--unsubscribe', 'one-click unsubscribe headers and {{ unsubscribe_url }}')
+  .option('--track-clicks', 'links lead through the worker')
+  .option('--track-opens', 'a pixel tells of opens')
+  .option('--dry-run', 'preflight only: counts, samples, problems')
   .option('--provider <name>', 'default: the only one, or the one named "default"')
   .option('--name <name>', 'name of the batch')
   .option('--at <time>', 'send later: 2026-03-01T09:00:00+01:00')
@@ -216,8 +226,10 @@ fileOptions(
     action(async (output, flags, [file]) => {
       const result = await send(file!, flags as SendFlags, output, aborted.signal);
       output.result(
-        { type: 'result', batch: result.batch, import: result.import },
-        `batch ${result.batch.id} ${result.batch.state}: ${countsLine(result.batch)}`,
+        { type: 'result', batch: result.batch, import: result.import, preflight: result.preflight },
+        result.preflight
+          ? 'dry run: nothing was sent'
+          : `batch ${result.batch.id} ${result.batch.state}: ${countsLine(result.batch)}`,
       );
       return result.exitCode;
     }),

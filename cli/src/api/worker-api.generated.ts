@@ -842,7 +842,14 @@ export interface paths {
                         template: {
                             subject?: string;
                             html?: string;
-                            text?: string;
+                            /** @description instead of html */
+                            mjml?: string;
+                            /** @description made from the HTML when absent; null for none */
+                            text?: string | null;
+                            /** @description custom mail headers; values are templates */
+                            headers?: {
+                                [key: string]: string;
+                            };
                         };
                         recipients?: {
                             address: string;
@@ -867,11 +874,48 @@ export interface paths {
                             zone?: string;
                         };
                         /**
-                         * @description what a variable that a recipient lacks becomes
-                         * @default error
+                         * @description what a variable that a recipient lacks becomes: an error (default), nothing, or the value in `defaults` and an error without one
                          * @enum {string}
                          */
-                        missingVariables?: "error" | "empty";
+                        missingVariables?: "error" | "empty" | "default";
+                        /** @description values for variables that a recipient lacks or has empty */
+                        defaults?: {
+                            [key: string]: unknown;
+                        };
+                        /** @description variables whose value replaces that part for the recipients that have one */
+                        overrides?: {
+                            subject?: string;
+                            from?: string;
+                            replyTo?: string;
+                        };
+                        attachments?: {
+                            filename: string;
+                            /** @default application/octet-stream */
+                            contentType?: string;
+                            /**
+                             * Format: byte
+                             * @description base64
+                             */
+                            content: string;
+                            /** @description makes the file an inline one, shown by HTML as cid:… */
+                            contentId?: string;
+                        }[];
+                        /** @description off unless asked for; needs PUBLIC_URL */
+                        tracking?: {
+                            /** @default false */
+                            clicks?: boolean;
+                            /** @default false */
+                            opens?: boolean;
+                            /** @description campaign parameters for every web link */
+                            utm?: {
+                                [key: string]: string;
+                            };
+                        };
+                        /**
+                         * @description one-click unsubscribe headers and {{ unsubscribe_url }}; needs PUBLIC_URL
+                         * @default false
+                         */
+                        unsubscribe?: boolean;
                         /**
                          * @description what happens to messages that a crash left in doubt
                          * @default resend
@@ -934,7 +978,16 @@ export interface paths {
                                 subject?: string;
                                 html?: string;
                                 text?: string;
+                                headers?: {
+                                    [key: string]: string;
+                                };
                             };
+                            attachments: {
+                                filename: string;
+                                contentType: string;
+                                inline: boolean;
+                                bytes: number;
+                            }[];
                             /** @description messages settled per second lately */
                             perSecond: number;
                             /** @description what limits the speed, or what the batch waits for */
@@ -946,6 +999,10 @@ export interface paths {
                                 accepted: number;
                                 rejected: number;
                                 duplicates: number;
+                                /** @description recipients that were there and got new values (duplicates: last) */
+                                updated: number;
+                                /** @description the same file was uploaded before; nothing was added again */
+                                repeated: boolean;
                                 suppressed: number;
                                 firstRejected: {
                                     row: number;
@@ -1111,7 +1168,16 @@ export interface paths {
                                 subject?: string;
                                 html?: string;
                                 text?: string;
+                                headers?: {
+                                    [key: string]: string;
+                                };
                             };
+                            attachments: {
+                                filename: string;
+                                contentType: string;
+                                inline: boolean;
+                                bytes: number;
+                            }[];
                             /** @description messages settled per second lately */
                             perSecond: number;
                             /** @description what limits the speed, or what the batch waits for */
@@ -1144,7 +1210,66 @@ export interface paths {
         };
         put?: never;
         post?: never;
-        delete?: never;
+        /** @description Removes a draft and its recipients */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description id of the batch */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Default Response */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            error: {
+                                /** @description stable; see docs/errors.md */
+                                code: string;
+                                message: string;
+                                fix?: string;
+                                field?: string;
+                                details?: unknown;
+                                requestId?: string;
+                            };
+                        };
+                    };
+                };
+                /** @description Default Response */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            error: {
+                                /** @description stable; see docs/errors.md */
+                                code: string;
+                                message: string;
+                                fix?: string;
+                                field?: string;
+                                details?: unknown;
+                                requestId?: string;
+                            };
+                        };
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -1218,7 +1343,16 @@ export interface paths {
                                 subject?: string;
                                 html?: string;
                                 text?: string;
+                                headers?: {
+                                    [key: string]: string;
+                                };
                             };
+                            attachments: {
+                                filename: string;
+                                contentType: string;
+                                inline: boolean;
+                                bytes: number;
+                            }[];
                             /** @description messages settled per second lately */
                             perSecond: number;
                             /** @description what limits the speed, or what the batch waits for */
@@ -1342,7 +1476,16 @@ export interface paths {
                                 subject?: string;
                                 html?: string;
                                 text?: string;
+                                headers?: {
+                                    [key: string]: string;
+                                };
                             };
+                            attachments: {
+                                filename: string;
+                                contentType: string;
+                                inline: boolean;
+                                bytes: number;
+                            }[];
                             /** @description messages settled per second lately */
                             perSecond: number;
                             /** @description what limits the speed, or what the batch waits for */
@@ -1466,7 +1609,16 @@ export interface paths {
                                 subject?: string;
                                 html?: string;
                                 text?: string;
+                                headers?: {
+                                    [key: string]: string;
+                                };
                             };
+                            attachments: {
+                                filename: string;
+                                contentType: string;
+                                inline: boolean;
+                                bytes: number;
+                            }[];
                             /** @description messages settled per second lately */
                             perSecond: number;
                             /** @description what limits the speed, or what the batch waits for */
@@ -1590,7 +1742,16 @@ export interface paths {
                                 subject?: string;
                                 html?: string;
                                 text?: string;
+                                headers?: {
+                                    [key: string]: string;
+                                };
                             };
+                            attachments: {
+                                filename: string;
+                                contentType: string;
+                                inline: boolean;
+                                bytes: number;
+                            }[];
                             /** @description messages settled per second lately */
                             perSecond: number;
                             /** @description what limits the speed, or what the batch waits for */
@@ -1723,7 +1884,16 @@ export interface paths {
                                 subject?: string;
                                 html?: string;
                                 text?: string;
+                                headers?: {
+                                    [key: string]: string;
+                                };
                             };
+                            attachments: {
+                                filename: string;
+                                contentType: string;
+                                inline: boolean;
+                                bytes: number;
+                            }[];
                             /** @description messages settled per second lately */
                             perSecond: number;
                             /** @description what limits the speed, or what the batch waits for */
@@ -1875,6 +2045,243 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/batches/{id}/preflight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Makes every message without sending one: counts with reasons, samples, worst cases, sender domain, quota, time and size */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description id of the batch */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description no problem is an error */
+                            ok: boolean;
+                            at: string;
+                            problems: {
+                                /** @enum {string} */
+                                severity: "error" | "warning";
+                                code: string;
+                                message: string;
+                                fix: string | null;
+                            }[];
+                            recipients: {
+                                total: number;
+                                willBeSent: number;
+                                suppressed: number;
+                                /** @description recipients whose message cannot be made */
+                                failing: number;
+                                /** @description rows of uploads that are not in the batch, by reason */
+                                rejected: {
+                                    [key: string]: number;
+                                };
+                            };
+                            rendering: {
+                                checked: number;
+                                suppressed: number;
+                                failing: number;
+                                failures: {
+                                    code: string;
+                                    part: string;
+                                    variable: string | null;
+                                    count: number;
+                                    example: {
+                                        n: number;
+                                        address: string;
+                                        message: string;
+                                    };
+                                }[];
+                                samples: {
+                                    n: number;
+                                    address: string;
+                                    from: string | null;
+                                    subject: string | null;
+                                    html: string | null;
+                                    text: string | null;
+                                    headers: {
+                                        [key: string]: string;
+                                    };
+                                    bytes: number;
+                                }[];
+                                longestSubject: {
+                                    n: number;
+                                    address: string;
+                                    from: string | null;
+                                    subject: string | null;
+                                    html: string | null;
+                                    text: string | null;
+                                    headers: {
+                                        [key: string]: string;
+                                    };
+                                    bytes: number;
+                                } | null;
+                                largest: {
+                                    n: number;
+                                    address: string;
+                                    from: string | null;
+                                    subject: string | null;
+                                    html: string | null;
+                                    text: string | null;
+                                    headers: {
+                                        [key: string]: string;
+                                    };
+                                    bytes: number;
+                                } | null;
+                                averageBytes: number;
+                                totalBytes: number;
+                                relativeLinks: string[];
+                            };
+                            sender: {
+                                domain: string;
+                                spf: {
+                                    /** @enum {string} */
+                                    status: "ok" | "warning" | "missing" | "invalid" | "unknown";
+                                    detail: string;
+                                };
+                                dkim: {
+                                    /** @enum {string} */
+                                    status: "ok" | "warning" | "missing" | "invalid" | "unknown";
+                                    detail: string;
+                                };
+                                dmarc: {
+                                    /** @enum {string} */
+                                    status: "ok" | "warning" | "missing" | "invalid" | "unknown";
+                                    detail: string;
+                                };
+                            } | null;
+                            oneClickUnsubscribe: boolean;
+                            provider: {
+                                name: string;
+                                state: string;
+                                perSecond: number | null;
+                                perDay: number | null;
+                                leftToday: number | null;
+                            };
+                            /** @description at the limits of the provider; null without one */
+                            etaSeconds: number | null;
+                        };
+                    };
+                };
+                /** @description Default Response */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            error: {
+                                /** @description stable; see docs/errors.md */
+                                code: string;
+                                message: string;
+                                fix?: string;
+                                field?: string;
+                                details?: unknown;
+                                requestId?: string;
+                            };
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sender-domains/{domain}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description SPF and DMARC of a domain, as receivers see them */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    domain: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            domain: string;
+                            spf: {
+                                /** @enum {string} */
+                                status: "ok" | "warning" | "missing" | "invalid" | "unknown";
+                                detail: string;
+                            };
+                            dkim: {
+                                /** @enum {string} */
+                                status: "ok" | "warning" | "missing" | "invalid" | "unknown";
+                                detail: string;
+                            };
+                            dmarc: {
+                                /** @enum {string} */
+                                status: "ok" | "warning" | "missing" | "invalid" | "unknown";
+                                detail: string;
+                            };
+                        };
+                    };
+                };
+                /** @description Default Response */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            error: {
+                                /** @description stable; see docs/errors.md */
+                                code: string;
+                                message: string;
+                                fix?: string;
+                                field?: string;
+                                details?: unknown;
+                                requestId?: string;
+                            };
+                        };
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/batches/{id}/recipients": {
         parameters: {
             query?: never;
@@ -1884,12 +2291,12 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description Streams CSV (any dialect), NDJSON or a JSON array of any size, also gzip. All or nothing. */
+        /** @description Streams CSV (any dialect), NDJSON or a JSON array of any size, also gzip. All or nothing, and safe to repeat: the same file adds nobody twice. */
         post: {
             parameters: {
                 query?: {
                     /** @description detected when absent */
-                    format?: "csv" | "ndjson" | "json";
+                    format?: "csv" | "tsv" | "ndjson" | "json";
                     /** @description utf-8, utf-16le, utf-16be, windows-1252 or macintosh; detected when absent */
                     encoding?: string;
                     /** @description detected when absent */
@@ -1900,6 +2307,12 @@ export interface paths {
                     address?: string;
                     /** @description columns that hold JSON, comma separated */
                     json?: string;
+                    /** @description VARIABLE=COLUMN, may be repeated: the name of a column’s variable; address=COLUMN as well */
+                    map?: string | string[];
+                    /** @description column that says whether a recipient agreed; who did not is rejected */
+                    consent?: string;
+                    /** @description which of several rows with one address counts */
+                    duplicates?: "first" | "last" | "all";
                 };
                 header?: never;
                 path: {
@@ -1921,6 +2334,10 @@ export interface paths {
                             accepted: number;
                             rejected: number;
                             duplicates: number;
+                            /** @description recipients that were there and got new values (duplicates: last) */
+                            updated: number;
+                            /** @description the same file was uploaded before; nothing was added again */
+                            repeated: boolean;
                             suppressed: number;
                             firstRejected: {
                                 row: number;

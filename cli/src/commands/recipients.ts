@@ -9,6 +9,8 @@ export interface CheckFlags {
   delimiter?: string;
   defaultCountry?: string;
   map?: string[];
+  consent?: string;
+  duplicates?: string;
   jsonColumns?: string;
   all?: boolean;
 }
@@ -41,6 +43,8 @@ export async function checkRecipients(
     encoding: flags.encoding,
     delimiter: flags.delimiter,
     'default-country': flags.defaultCountry,
+    consent: flags.consent,
+    duplicates: flags.duplicates,
     'json-columns': flags.jsonColumns,
   };
   const args = Object.entries(options).flatMap(([name, value]) =>

@@ -1,11 +1,12 @@
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, extname } from 'node:path';
 import { Readable } from 'node:stream';
-import type { Batch, Import, WorkerApi } from '../api/worker-api.ts';
+import type { Batch, Import, Preflight, WorkerApi } from '../api/worker-api.ts';
 import { CliError, EXIT } from '../cli-error.ts';
 import type { Output } from '../output/output.ts';
 import { type ApiFlags, workerApi } from './api-context.ts';
 import { followBatch } from './follow.ts';
+import { preflightLines } from './preflight-text.ts';
 
 export interface SendFlags extends ApiFlags {
   from?: string;
@@ -23,11 +24,23 @@ export interface SendFlags extends ApiFlags {
   delimiter?: string;
   defaultCountry?: string;
   map?: string[];
+  consent?: string;
+  duplicates?: string;
+  mjml?: string;
+  header?: string[];
+  attach?: string[];
+  default?: string[];
+  unsubscribe?: boolean;
+  trackClicks?: boolean;
+  trackOpens?: boolean;
+  dryRun?: boolean;
 }
 
 export interface SendResult {
   batch: Batch;
   import: Import;
+  /** With --dry-run: what would have been sent. */
+  preflight?: Preflight;
   exitCode: number;
 }
 
@@ -41,11 +54,13 @@ export async function send(
   const template = {
     subject: flags.subject,
     html: content('--html', flags.html),
+    mjml: content('--mjml', flags.mjml),
     text: content('--text', flags.text),
+    headers: flags.header && pairs('--header', flags.header),
   };
-  if (template.html === undefined && template.text === undefined) {
+  if (template.html === undefined && template.mjml === undefined && template.text === undefined) {
     throw new CliError('content_missing', EXIT.usage, 'There is nothing to send.', {
-      fix: 'Give --html FILE, --text FILE or both.',
+      fix: 'Give --html FILE, --mjml FILE or --text FILE.',
     });
   }
   if (file !== '-' && !existsSync(file))
@@ -59,9 +74,16 @@ export async function send(
     provider: flags.provider,
     template,
     scheduledAt: flags.at,
+    attachments: flags.attach?.map(attachment),
+    defaults: flags.default && pairs('--default', flags.default),
+    unsubscribe: flags.unsubscribe,
+    ...(flags.trackClicks || flags.trackOpens
+      ? { tracking: { clicks: flags.trackClicks === true, opens: flags.trackOpens === true } }
+      : {}),
   });
   const imported = await upload(api, created.id, file, flags);
   reportImport(imported, created.id, output);
+  if (flags.dryRun) return dryRun(api, created, imported, output);
   const started = await api.post<Batch>(`/api/batches/${created.id}/send`);
   output.event(
     { type: 'batch', batch: started },
@@ -76,6 +98,53 @@ export async function send(
     import: imported,
     exitCode:
       failed + bounced + uncertain + cancelled > 0 || imported.rejected > 0 ? EXIT.messagesFailed : EXIT.ok,
+  };
+}
+
+/** What would be sent, without sending; the draft is removed again. */
+async function dryRun(api: WorkerApi, batch: Batch, imported: Import, output: Output): Promise<SendResult> {
+  try {
+    const preflight = await api.post<Preflight>(`/api/batches/${batch.id}/preflight`);
+    for (const line of preflightLines(preflight)) output.event({}, line);
+    return { batch, import: imported, preflight, exitCode: preflight.ok ? EXIT.ok : EXIT.messagesFailed };
+  } finally {
+    await api.delete(`/api/batches/${batch.id}`).catch(() => {});
+  }
+}
+
+/** `NAME=VALUE` entries as a record. */
+function pairs(flag: string, entries: string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [, name, value] = /^([^=]+)=(.*)$/s.exec(entry) ?? [];
+      if (name !== undefined && value !== undefined) return [name, value];
+      throw new CliError('pair_invalid', EXIT.usage, `${flag} ${entry} is not NAME=VALUE.`);
+    }),
+  );
+}
+
+const CONTENT_TYPES: Record<string, string> = {
+  '.pdf': 'application/pdf',
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+  '.jpeg': 'image/jpeg',
+  '.gif': 'image/gif',
+  '.svg': 'image/svg+xml',
+  '.csv': 'text/csv',
+  '.txt': 'text/plain',
+  '.ics': 'text/calendar',
+  '.html': 'text/html',
+  '.json': 'application/json',
+  '.zip': 'application/zip',
+};
+
+function attachment(file: string) {
+  if (!existsSync(file))
+    throw new CliError('file_not_found', EXIT.notFound, `--attach: there is no file ${file}.`);
+  return {
+    filename: basename(file),
+    contentType: CONTENT_TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream',
+    content: readFileSync(file).toString('base64'),
   };
 }
 
@@ -94,9 +163,11 @@ async function upload(api: WorkerApi, id: string, file: string, flags: SendFlags
     encoding: flags.encoding,
     delimiter: flags.delimiter === '\\t' ? '\t' : flags.delimiter,
     country: flags.defaultCountry,
-    address: flags.map?.find((one) => one.startsWith('address='))?.slice(8),
+    consent: flags.consent,
+    duplicates: flags.duplicates,
   };
   for (const [name, value] of Object.entries(options)) if (value !== undefined) query.set(name, value);
+  for (const entry of flags.map ?? []) query.append('map', entry);
   const stream = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 256 * 1024 });
   try {
     return await api.upload<Import>(

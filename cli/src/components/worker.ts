@@ -58,6 +58,8 @@ export function workerEnv(context: ComponentContext): Record<string, string> {
     HOST: context.host,
     PORT: String(context.port()),
     SECRET_KEY: context.stack.secrets.secretKey,
+    // Every sender writes links that lead to the worker's API; recipients elsewhere need a public address.
+    PUBLIC_URL: env.PUBLIC_URL || context.urlOf('worker') || 'http://127.0.0.1:6001',
     STACK_ID: context.stack.id,
   };
 }

@@ -53,6 +53,20 @@ const Environment = z.object({
     .min(10)
     .default(30_000)
     .describe('wait before the second attempt, milliseconds; it grows from there'),
+  PUBLIC_URL: url(['http:', 'https:'])
+    .optional()
+    .describe('where recipients reach this worker; needed for tracking and unsubscribe links'),
+  PREFLIGHT_ABOVE: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe('batches with more recipients must pass a preflight before they are sent'),
+  DNS_SERVERS: z
+    .string()
+    .transform((value) => value.split(',').map((server) => server.trim()))
+    .optional()
+    .describe('name servers for checks of sender domains, comma separated; the system’s when absent'),
   TRUST_PROXY: z.stringbool().default(false).describe('believe X-Forwarded-* headers'),
 });
 
@@ -80,6 +94,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config & { SECRET_KEY: strin
   const config = parsed.data;
   if (config.NODE_ENV === 'production' && !config.SECRET_KEY) {
     throw new ConfigError('SECRET_KEY: required in production. Make one with: openssl rand -hex 32');
+  }
+  if (config.NODE_ENV === 'production' && config.PUBLIC_URL?.startsWith('http:')) {
+    throw new ConfigError(
+      'PUBLIC_URL: must be https in production; mail programs require it for one-click unsubscribe',
+    );
   }
   const workerId = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   return { ...config, SECRET_KEY: config.SECRET_KEY ?? DEVELOPMENT_SECRET_KEY, workerId };

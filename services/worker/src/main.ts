@@ -11,8 +11,10 @@ import { ConfigError, describeEnvironment, readConfig } from './config.ts';
 import { CHANNELS } from './domain/channel.ts';
 import { AppError } from './domain/errors.ts';
 import { checkRecipients } from './domain/recipients/check.ts';
+import { parseColumnMap } from './domain/recipients/column-map.ts';
 import { encodingOf } from './domain/recipients/encoding.ts';
 import { RECIPIENT_FORMATS } from './domain/recipients/reader.ts';
+import { DUPLICATE_POLICIES, type DuplicatePolicy } from './http/stores.ts';
 import { openApiDocument } from './openapi.ts';
 import { seed } from './seed.ts';
 import { serve } from './serve.ts';
@@ -103,7 +105,9 @@ program
   .option('--encoding <name>')
   .option('--delimiter <char>')
   .option('--default-country <code>')
-  .option('--map <mapping...>', 'address=COLUMN')
+  .option('--map <mapping...>', 'VARIABLE=COLUMN')
+  .option('--consent <column>')
+  .addOption(new Option('--duplicates <policy>').choices(DUPLICATE_POLICIES).default('first'))
   .option('--json-columns <names>')
   .option('--all', 'print every accepted row')
   .action(async (file: string, options: CheckFlags) => {
@@ -121,10 +125,12 @@ program
         encoding,
         delimiter: options.delimiter === '\\t' ? '\t' : options.delimiter,
         defaultCountry: options.defaultCountry,
-        addressColumn: options.map?.find((entry) => entry.startsWith('address='))?.slice('address='.length),
+        ...parseColumnMap(options.map ?? []),
+        consentColumn: options.consent,
         jsonColumns: options.jsonColumns?.split(','),
       },
       options.all ? Number.POSITIVE_INFINITY : CHECK_KEEPS,
+      options.duplicates === 'all',
     );
     print(check);
   });
@@ -139,6 +145,8 @@ interface CheckFlags {
   defaultCountry?: string;
   map?: string[];
   jsonColumns?: string;
+  consent?: string;
+  duplicates: DuplicatePolicy;
   all?: boolean;
 }
 

@@ -21,6 +21,10 @@ export async function openApiDocument(): Promise<object> {
     log: pino({ level: 'silent' }),
     version: VERSION,
     stackId: '',
+    links: null,
+    linkRoutes: unused,
+    dns: unused,
+    preflightAbove: undefined,
     trustProxy: false,
     production: false,
   });

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { ClickHouseEvents, createClickHouse } from './adapters/clickhouse/events.ts';
+import { SystemDns } from './adapters/dns/dns.ts';
 import { DragonflyLimits } from './adapters/dragonfly/limits.ts';
 import { NatsLink } from './adapters/nats/connection.ts';
 import { NatsDispatch } from './adapters/nats/dispatch.ts';
@@ -10,6 +11,7 @@ import { PostgresChunks } from './adapters/postgres/chunks.ts';
 import { PostgresDispatcher } from './adapters/postgres/dispatcher.ts';
 import { PostgresImports } from './adapters/postgres/imports.ts';
 import { AdvisoryLeadership } from './adapters/postgres/leadership.ts';
+import { PostgresLinkActions } from './adapters/postgres/link-actions.ts';
 import { PostgresMockInbox } from './adapters/postgres/mock-inbox.ts';
 import { Notifications } from './adapters/postgres/notifications.ts';
 import { PostgresOutbox } from './adapters/postgres/outbox.ts';
@@ -21,6 +23,7 @@ import { SecretBox } from './adapters/postgres/secret-box.ts';
 import { WorkerRegistry } from './adapters/postgres/worker-registry.ts';
 import { providerKinds } from './adapters/providers/kinds.ts';
 import type { Config } from './config.ts';
+import { LinkSigner, PublicLinks } from './domain/links/token.ts';
 import { DEFAULT_RETRY_POLICY } from './domain/retry.ts';
 import { buildApp } from './http/app.ts';
 import { type Agent, Lifecycle } from './lifecycle.ts';
@@ -61,6 +64,8 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
   const secrets = new SecretBox(config.SECRET_KEY);
   const metrics = createMetrics(VERSION);
   const notifications = new Notifications(config.DATABASE_URL, log);
+  const signer = new LinkSigner(config.SECRET_KEY);
+  const links = config.PUBLIC_URL ? new PublicLinks(config.PUBLIC_URL, signer) : null;
   const registry = new WorkerRegistry(pipeline, config.workerId, config.ROLES, log);
   const kinds = providerKinds(new PostgresMockInbox(pipeline));
   const clickhouse = config.CLICKHOUSE_URL
@@ -82,6 +87,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     owner: config.workerId,
     leaseMs: config.LEASE_MS,
     outbox: clickhouse !== null,
+    links,
     retry: { ...DEFAULT_RETRY_POLICY, baseMs: config.RETRY_BASE_MS },
     sharedLimits: dragonfly,
     standing: () => registry.standing(),
@@ -105,6 +111,10 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     log,
     version: VERSION,
     stackId: config.STACK_ID,
+    links,
+    linkRoutes: { actions: new PostgresLinkActions(api, clickhouse !== null), signer },
+    dns: new SystemDns(config.DNS_SERVERS),
+    preflightAbove: config.PREFLIGHT_ABOVE,
     trustProxy: config.TRUST_PROXY,
     production,
   });

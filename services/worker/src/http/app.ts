@@ -9,6 +9,8 @@ import {
 } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { ProviderKind } from '../adapters/providers/kinds.ts';
+import type { PublicLinks } from '../domain/links/token.ts';
+import type { DnsLookup } from '../domain/sender-domain.ts';
 import type { EventIntake } from '../pipeline/event-tracker.ts';
 import { authentication } from './plugins/authentication.ts';
 import { errorHandling } from './plugins/errors.ts';
@@ -16,7 +18,9 @@ import { analyticsRoutes } from './routes/analytics.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { type HealthCheck, healthRoutes } from './routes/health.ts';
+import { type LinkDeps, linkRoutes } from './routes/links.ts';
 import { metricsRoutes } from './routes/metrics.ts';
+import { preflightRoutes } from './routes/preflight.ts';
 import { providerRoutes } from './routes/providers.ts';
 import { recipientRoutes } from './routes/recipients.ts';
 import { sessionRoutes } from './routes/session.ts';
@@ -40,12 +44,18 @@ export interface AppDeps {
   log: Logger;
   version: string;
   stackId: string;
+  /** Null without PUBLIC_URL. */
+  links: PublicLinks | null;
+  linkRoutes: LinkDeps;
+  dns: DnsLookup;
+  /** Batches with more recipients must pass a preflight. */
+  preflightAbove: number | undefined;
   trustProxy: boolean;
   production: boolean;
 }
 
 /** Bodies other than recipient files, which are streamed and have no limit. */
-const BODY_LIMIT_BYTES = 10 * 1024 * 1024;
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** The whole HTTP interface, ready to listen or to be tested with `inject`. */
 export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
@@ -90,9 +100,11 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   sessionRoutes(app, deps);
   providerRoutes(app, deps);
   batchRoutes(app, deps);
+  preflightRoutes(app, deps);
   await app.register(async (scope) => recipientRoutes(scope, deps));
   analyticsRoutes(app, deps);
   await app.register(async (scope) => webhookRoutes(scope, deps));
+  await app.register(async (scope) => linkRoutes(scope, deps.linkRoutes));
   docsRoutes(app);
   return app;
 }

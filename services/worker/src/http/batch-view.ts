@@ -12,11 +12,12 @@ export function batchReply(batch: BatchView) {
 
 /** With what limits it and when it will be done. */
 export function batchDetail(batch: BatchDetail, limitOf: (providerId: string) => string | null) {
-  const { options: _, settledRecently, nextRetryAt, ...view } = batch;
+  const { options: _, preflight: _preflight, settledRecently, nextRetryAt, ...view } = batch;
   const perSecond = Math.round(settledRecently * 10) / 10;
   return {
     ...batchReply(view as BatchView),
     template: batch.template,
+    attachments: batch.attachments,
     perSecond,
     limitedBy: limitedBy(batch, limitOf(batch.provider.id)),
     etaSeconds: etaSeconds(batch),

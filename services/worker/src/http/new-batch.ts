@@ -1,14 +1,45 @@
 import { z } from 'zod';
 import { parseEmail } from '../domain/address/email.ts';
 import { CHANNELS } from '../domain/channel.ts';
+import {
+  type Attachment,
+  decodedBytes,
+  MAX_ATTACHMENT_BYTES,
+  MAX_ATTACHMENTS,
+} from '../domain/content/attachment.ts';
+import { headerProblem, MAX_HEADERS } from '../domain/content/header-fields.ts';
 import { AppError } from '../domain/errors.ts';
 import { isZone, type QuietHours, resolveLocal } from '../domain/schedule.ts';
-import { compileTemplate } from '../domain/template/template.ts';
+import { completeTemplate } from '../domain/template/complete.ts';
+import { compileTemplate, MISSING_POLICIES } from '../domain/template/template.ts';
 import type { AppDeps } from './app.ts';
 import { TemplateBody } from './schemas.ts';
 import type { NewBatch } from './stores.ts';
 
 const MAX_INLINE_RECIPIENTS = 10_000;
+
+const Parameter = z.string().min(1).max(500);
+const VariableName = z.string().min(1).max(200);
+const AttachmentBody = z.strictObject({
+  filename: z
+    .string()
+    .min(1)
+    .max(255)
+    .regex(/^[^\p{Cc}/\\]+$/u, { message: 'is not a file name' }),
+  contentType: z
+    .string()
+    .max(255)
+    .regex(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=(?:[\w.-]+|"[\w .-]*"))*$/, {
+      message: 'must be type/subtype',
+    })
+    .default('application/octet-stream'),
+  content: z.base64().describe('base64'),
+  contentId: z
+    .string()
+    .regex(/^[\w.@-]{1,200}$/, { message: 'letters, digits, ".", "-", "_" and "@" only' })
+    .optional()
+    .describe('makes the file an inline one, shown by HTML as cid:…'),
+});
 
 const TimeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, { message: 'must be HH:MM' });
 
@@ -49,9 +80,36 @@ export const NewBatchBody = z.strictObject({
     .optional()
     .describe('nothing is sent from start to end, over midnight too'),
   missingVariables: z
-    .enum(['error', 'empty'])
-    .default('error')
-    .describe('what a variable that a recipient lacks becomes'),
+    .enum(MISSING_POLICIES)
+    .optional()
+    .describe(
+      'what a variable that a recipient lacks becomes: an error (default), nothing, or the value in `defaults` and an error without one',
+    ),
+  defaults: z
+    .record(VariableName, z.unknown())
+    .optional()
+    .describe('values for variables that a recipient lacks or has empty'),
+  overrides: z
+    .strictObject({
+      subject: VariableName.optional(),
+      from: VariableName.optional(),
+      replyTo: VariableName.optional(),
+    })
+    .optional()
+    .describe('variables whose value replaces that part for the recipients that have one'),
+  attachments: z.array(AttachmentBody).max(MAX_ATTACHMENTS).optional(),
+  tracking: z
+    .strictObject({
+      clicks: z.boolean().default(false),
+      opens: z.boolean().default(false),
+      utm: z.record(Parameter, Parameter).optional().describe('campaign parameters for every web link'),
+    })
+    .optional()
+    .describe('off unless asked for; needs PUBLIC_URL'),
+  unsubscribe: z
+    .boolean()
+    .default(false)
+    .describe('one-click unsubscribe headers and {{ unsubscribe_url }}; needs PUBLIC_URL'),
   uncertainPolicy: z
     .enum(['resend', 'hold'])
     .default('resend')
@@ -63,7 +121,10 @@ export type NewBatchRequest = z.infer<typeof NewBatchBody>;
 /** Everything is checked before anything is stored. */
 export async function newBatch(body: NewBatchRequest, accountId: string, deps: AppDeps): Promise<NewBatch> {
   checkZone(body.timezone);
-  compileTemplate(body.template, { timezone: body.timezone });
+  const template = completeTemplate(body.template);
+  compileTemplate(template, { timezone: body.timezone });
+  checkHeaders(body);
+  checkPublicUrl(body, deps);
   const providerId = await providerFor(body, accountId, deps);
   const from = checkSender('from', body.from, body.channel === 'email');
   return {
@@ -72,16 +133,68 @@ export async function newBatch(body: NewBatchRequest, accountId: string, deps: A
     providerId,
     from,
     replyTo: checkSender('replyTo', body.replyTo, false),
-    template: body.template,
+    template,
+    attachments: attachments(body),
     scheduledAt: scheduledInstant(body.scheduledAt, body.timezone),
     options: {
       uncertainPolicy: body.uncertainPolicy,
-      missingVariables: body.missingVariables,
+      missingVariables: body.missingVariables ?? (body.defaults ? 'default' : 'error'),
+      ...(body.defaults ? { defaults: body.defaults } : {}),
+      ...(body.overrides ? { overrides: body.overrides } : {}),
+      ...(body.tracking ? { tracking: body.tracking } : {}),
+      unsubscribe: body.unsubscribe,
       timezone: body.timezone,
       ...(body.lateHours === undefined ? {} : { lateHours: body.lateHours }),
       ...(body.quietHours ? { quietHours: quietHours(body.quietHours, body.timezone) } : {}),
     },
   };
+}
+
+function checkHeaders({ template, unsubscribe }: NewBatchRequest): void {
+  const names = Object.keys(template.headers ?? {});
+  if (names.length > MAX_HEADERS)
+    throw new AppError('header_invalid', 422, `There are ${names.length} headers; at most ${MAX_HEADERS}.`, {
+      field: 'template.headers',
+    });
+  for (const name of names) {
+    const twice = unsubscribe && name.toLowerCase().startsWith('list-unsubscribe');
+    const problem = twice
+      ? 'is written by BatchSender itself when "unsubscribe" is set'
+      : headerProblem(name);
+    if (problem)
+      throw new AppError('header_invalid', 422, `The header "${name.slice(0, 80)}" ${problem}.`, {
+        field: `template.headers.${name.slice(0, 80)}`,
+      });
+  }
+}
+
+function checkPublicUrl({ tracking, unsubscribe }: NewBatchRequest, deps: AppDeps): void {
+  if (deps.links || !(unsubscribe || tracking?.clicks || tracking?.opens)) return;
+  throw new AppError('public_url_missing', 422, 'Links of our own need an address that recipients reach.', {
+    field: unsubscribe ? 'unsubscribe' : 'tracking',
+    fix: 'Set PUBLIC_URL of the worker, for example https://mail.example.com.',
+  });
+}
+
+function attachments({ attachments = [], channel }: NewBatchRequest): Attachment[] {
+  if (attachments.length && channel !== 'email')
+    throw new AppError('attachments_channel', 422, 'Only e-mail takes attachments.', {
+      field: 'attachments',
+    });
+  const bytes = attachments.reduce((sum, { content }) => sum + decodedBytes(content), 0);
+  if (bytes > MAX_ATTACHMENT_BYTES)
+    throw new AppError(
+      'attachments_too_large',
+      413,
+      `The attachments have ${bytes} bytes; at most ${MAX_ATTACHMENT_BYTES} together.`,
+      { field: 'attachments', fix: 'Link to large files instead.' },
+    );
+  return attachments.map(({ filename, contentType, content, contentId = null }) => ({
+    filename,
+    contentType,
+    contentId,
+    base64: content,
+  }));
 }
 
 export async function providerFor(

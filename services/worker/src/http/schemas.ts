@@ -50,10 +50,18 @@ export const TemplateBody = z
       .max(998 * 4)
       .optional(),
     html: z.string().optional(),
-    text: z.string().optional(),
+    mjml: z.string().optional().describe('instead of html'),
+    text: z.string().nullable().optional().describe('made from the HTML when absent; null for none'),
+    headers: z
+      .record(z.string(), z.string().max(2000))
+      .optional()
+      .describe('custom mail headers; values are templates'),
   })
-  .refine((template) => template.html !== undefined || template.text !== undefined, {
-    message: 'needs html or text',
+  .refine(({ html, mjml, text }) => html !== undefined || mjml !== undefined || typeof text === 'string', {
+    message: 'needs html, mjml or text',
+  })
+  .refine(({ html, mjml }) => html === undefined || mjml === undefined, {
+    message: 'takes html or mjml, not both',
   });
 
 export const BatchReply = z.object({
@@ -84,7 +92,11 @@ export const BatchDetailReply = BatchReply.extend({
     subject: z.string().optional(),
     html: z.string().optional(),
     text: z.string().optional(),
+    headers: z.record(z.string(), z.string()).optional(),
   }),
+  attachments: z.array(
+    z.object({ filename: z.string(), contentType: z.string(), inline: z.boolean(), bytes: z.number().int() }),
+  ),
   perSecond: z.number().describe('messages settled per second lately'),
   limitedBy: z.string().nullable().describe('what limits the speed, or what the batch waits for'),
   etaSeconds: z.number().nullable().describe('seconds until nothing is left, at the present speed'),
@@ -125,6 +137,8 @@ export const ImportReply = z.object({
   accepted: z.number().int(),
   rejected: z.number().int(),
   duplicates: z.number().int(),
+  updated: z.number().int().describe('recipients that were there and got new values (duplicates: last)'),
+  repeated: z.boolean().describe('the same file was uploaded before; nothing was added again'),
   suppressed: z.number().int(),
   firstRejected: z.array(RejectedReply),
   columns: z.array(z.string()),

@@ -1,12 +1,20 @@
 import type { BatchAction, BatchState } from '../domain/batch-state.ts';
 import type { Channel } from '../domain/channel.ts';
+import type { Attachment } from '../domain/content/attachment.ts';
 import type { MessageState, StateCounts } from '../domain/message-state.ts';
 import type { ProviderLimits } from '../domain/rate.ts';
 import type { RecipientOptions } from '../domain/recipients/reader.ts';
 import type { RejectedRow } from '../domain/recipients/reason.ts';
 import type { QuietHours } from '../domain/schedule.ts';
-import type { TemplateSource } from '../domain/template/template.ts';
-import type { ProviderConfig, UncertainPolicy } from '../pipeline/chunk-store.ts';
+import type { MissingPolicy, TemplateSource } from '../domain/template/template.ts';
+import type {
+  BatchContent,
+  Overrides,
+  ProviderConfig,
+  QueuedMessage,
+  Tracking,
+  UncertainPolicy,
+} from '../pipeline/chunk-store.ts';
 
 /** Who asks. Every query below is scoped by its account. */
 export interface Identity {
@@ -76,6 +84,7 @@ export interface NewBatch {
   template: TemplateSource;
   scheduledAt: Date | null;
   options: BatchOptions;
+  attachments: Attachment[];
 }
 
 export const RETRY_STATES = ['failed', 'bounced', 'uncertain'] as const;
@@ -94,7 +103,11 @@ export interface BatchOptions {
   /** A batch whose time was missed by more than this is held, not sent late. */
   lateHours?: number;
   uncertainPolicy?: UncertainPolicy;
-  missingVariables?: 'error' | 'empty';
+  missingVariables?: MissingPolicy;
+  defaults?: Record<string, unknown>;
+  overrides?: Overrides;
+  tracking?: Tracking;
+  unsubscribe?: boolean;
   timezone?: string;
 }
 
@@ -122,12 +135,28 @@ export interface BatchView {
   note: string | null;
 }
 
+export interface AttachmentSummary {
+  filename: string;
+  contentType: string;
+  inline: boolean;
+  bytes: number;
+}
+
 export interface BatchDetail extends BatchView {
   template: TemplateSource;
+  attachments: AttachmentSummary[];
+  /** The last one, for the recipients that were there then. */
+  preflight: PreflightMark | null;
   options: BatchOptions;
   /** Messages settled per second over the last seconds; 0 when nothing moves. */
   settledRecently: number;
   nextRetryAt: Date | null;
+}
+
+export interface PreflightMark {
+  at: string;
+  ok: boolean;
+  total: number;
 }
 
 export interface MessageView {
@@ -155,6 +184,15 @@ export interface BatchStore {
   /** A batch that got no recipients because its upload failed can go as if it had never been. */
   discard(accountId: string, id: string): Promise<void>;
   queue(accountId: string): Promise<QueueView[]>;
+  /** What is sent. @throws AppError `batch_not_found` */
+  content(accountId: string, id: string): Promise<BatchContent>;
+  /** Recipients without outcome in pages, the suppressed ones too. */
+  recipients(id: string, accountId: string): AsyncIterable<QueuedMessage[]>;
+  /** Messages of a provider that went out in the last 24 hours. */
+  sentLastDay(providerId: string): Promise<number>;
+  keepPreflight(id: string, mark: PreflightMark): Promise<void>;
+  /** A draft and its recipients go. @throws AppError `batch_state_conflict` */
+  remove(accountId: string, id: string): Promise<void>;
 }
 
 export interface QueueView {
@@ -174,7 +212,11 @@ export interface ImportResult {
   accepted: number;
   rejected: number;
   duplicates: number;
+  /** Recipients that were there and got the values of this file (duplicates: last). */
+  updated: number;
   suppressed: number;
+  /** The same file was uploaded before; this is what came of it then. */
+  repeated: boolean;
   /** The first rejected rows; all of them by GET /api/batches/:id/imports/:import/rejects. */
   firstRejected: RejectedRow[];
   columns: string[];
@@ -183,15 +225,39 @@ export interface ImportResult {
   format: string;
 }
 
+/** Which of several rows with one address counts. */
+export const DUPLICATE_POLICIES = ['first', 'last', 'all'] as const;
+export type DuplicatePolicy = (typeof DUPLICATE_POLICIES)[number];
+
+export interface ImportOptions extends RecipientOptions {
+  duplicates?: DuplicatePolicy;
+}
+
 export interface ImportStore {
   /** All or nothing. @throws AppError `recipients_*`, `batch_state_conflict` */
   import(
     accountId: string,
     batchId: string,
     bytes: AsyncIterable<Uint8Array>,
-    options: RecipientOptions,
+    options: ImportOptions,
   ): Promise<ImportResult>;
+  /** Rows that are not in the batch, by reason. */
+  rejectedByReason(batchId: string): Promise<Record<string, number>>;
   rejects(accountId: string, batchId: string, importId: string): AsyncIterable<RejectedRow>;
+}
+
+export interface LinkRecipient {
+  accountId: string;
+  address: string;
+  /** On the account's suppression list, for whatever reason. */
+  unsubscribed: boolean;
+}
+
+/** What recipients do with links; the signature in the link is the proof, so no account asks. */
+export interface LinkActions {
+  recipient(batchId: string, n: number): Promise<LinkRecipient | null>;
+  unsubscribe(batchId: string, n: number, recipient: LinkRecipient): Promise<void>;
+  record(batchId: string, n: number, type: 'clicked' | 'opened', target: string): Promise<void>;
 }
 
 export interface EventStore {

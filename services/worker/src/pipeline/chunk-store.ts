@@ -1,7 +1,8 @@
 import type { Channel } from '../domain/channel.ts';
+import type { Attachment } from '../domain/content/attachment.ts';
 import type { FollowUp } from '../domain/follow-up.ts';
 import type { ProviderLimits } from '../domain/rate.ts';
-import type { TemplateSource } from '../domain/template/template.ts';
+import type { MissingPolicy, TemplateSource } from '../domain/template/template.ts';
 
 /** A lane: one provider configuration of one account, with work ready for it. */
 export interface Lane {
@@ -21,6 +22,20 @@ export interface ProviderConfig {
   version: number;
 }
 
+/** Variables whose value, when a recipient has one, replaces a part of the message. */
+export interface Overrides {
+  subject?: string;
+  from?: string;
+  replyTo?: string;
+}
+
+export interface Tracking {
+  clicks: boolean;
+  opens: boolean;
+  /** Campaign parameters for every web link. */
+  utm?: Record<string, string>;
+}
+
 export type UncertainPolicy = 'resend' | 'hold';
 
 /** What sending needs to know of a batch; the same for all its messages. */
@@ -32,7 +47,13 @@ export interface BatchContent {
   replyTo: string | null;
   template: TemplateSource;
   uncertainPolicy: UncertainPolicy;
-  missingVariables: 'error' | 'empty';
+  missingVariables: MissingPolicy;
+  defaults: Record<string, unknown> | undefined;
+  overrides: Overrides;
+  tracking: Tracking;
+  /** With List-Unsubscribe headers and `unsubscribe_url`. */
+  unsubscribe: boolean;
+  attachments: readonly Attachment[];
   timezone: string;
   startedAt: Date;
 }

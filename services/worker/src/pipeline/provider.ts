@@ -1,4 +1,5 @@
 import type { Channel } from '../domain/channel.ts';
+import type { Attachment } from '../domain/content/attachment.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RenderedContent } from '../domain/template/template.ts';
 import type { ProviderConfig } from './chunk-store.ts';
@@ -13,8 +14,12 @@ export interface OutgoingMessage {
   to: string;
   from: string | null;
   replyTo: string | null;
+  /** Custom mail headers, rendered. */
+  headers: Record<string, string> | undefined;
   vars: Record<string, unknown>;
-  content: RenderedContent;
+  content: Omit<RenderedContent, 'headers'>;
+  /** The same for the whole batch. */
+  attachments: readonly Attachment[];
 }
 
 /** A way to deliver messages. One instance serves one provider configuration in one process. */

@@ -1,11 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
+import { attachmentBytes } from '../domain/content/attachment.ts';
+import type { PublicLinks } from '../domain/links/token.ts';
 import { sustainedPerSecond } from '../domain/rate.ts';
 import type { RetryPolicy } from '../domain/retry.ts';
-import { compileTemplate } from '../domain/template/template.ts';
 import { type Agent, sleep } from '../lifecycle.ts';
+import { BatchComposer } from './batch-composer.ts';
 import { type ChunkRunDeps, runChunk, WINDOW } from './chunk-run.ts';
-import type { BatchContent, ChunkStore, ClaimedChunk, Lane } from './chunk-store.ts';
+import type { ChunkStore, ClaimedChunk, Lane } from './chunk-store.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { LaneLimiter } from './lane-limiter.ts';
 import { LaneSeats, type Standing } from './lane-seats.ts';
@@ -28,6 +30,8 @@ const IDLE_WAIT_MS = 500;
 /** Chunks after which a lane run makes room for lanes that wait. */
 const CHUNKS_PER_TURN = 4;
 const BATCH_CACHE_ENTRIES = 64;
+/** Attachments of batches kept at once. */
+const BATCH_CACHE_BYTES = 64 * 1024 * 1024;
 
 export interface SenderDeps {
   store: ChunkStore;
@@ -38,6 +42,8 @@ export interface SenderDeps {
   owner: string;
   leaseMs: number;
   outbox: boolean;
+  /** Null when the worker has no public address. */
+  links: PublicLinks | null;
   retry: RetryPolicy;
   /** One rate and concurrency for all senders; null when each keeps to its share. */
   sharedLimits: SharedLimits | null;
@@ -62,10 +68,7 @@ export class Sender implements Agent {
   private readonly stopping = new AbortController();
   private readonly running = new Map<string, Promise<void>>();
   private readonly lanes = new Map<string, LaneState>();
-  private readonly batches = new Map<
-    string,
-    { content: BatchContent; template: ReturnType<typeof compileTemplate> }
-  >();
+  private readonly batches = new Map<string, BatchComposer>();
   /** Abort controllers of chunks being sent, by batch: a pause reaches them at once. */
   private readonly active = new Map<string, Set<AbortController>>();
   private loop: Promise<void> | null = null;
@@ -158,10 +161,10 @@ export class Sender implements Agent {
     this.active.set(chunk.batchId, controllers.add(stop));
     const renewal = setInterval(() => this.renew(chunk, lease), this.deps.leaseMs / 3);
     try {
-      const { content, template } = await this.batch(chunk.batchId);
+      const composer = await this.batch(chunk.batchId);
       const context = {
-        batch: content,
-        template,
+        batch: composer.batch,
+        composer,
         lease,
         stop: stop.signal,
         retry: this.deps.retry,
@@ -239,17 +242,19 @@ export class Sender implements Agent {
     return state;
   }
 
-  private async batch(id: string) {
+  private async batch(id: string): Promise<BatchComposer> {
     const known = this.batches.get(id);
     if (known) return known;
     const content = await persist(() => this.deps.store.batch(id), this.deps.log);
-    const template = compileTemplate(content.template, {
-      timezone: content.timezone,
-      missing: content.missingVariables,
-    });
-    if (this.batches.size >= BATCH_CACHE_ENTRIES) this.batches.delete(this.batches.keys().next().value!);
-    const entry = { content, template };
-    this.batches.set(id, entry);
-    return entry;
+    const composer = new BatchComposer(content, this.deps.links);
+    this.batches.set(id, composer);
+    let bytes = 0;
+    for (const one of this.batches.values()) bytes += attachmentBytes(one.batch.attachments);
+    while (this.batches.size > BATCH_CACHE_ENTRIES || (bytes > BATCH_CACHE_BYTES && this.batches.size > 1)) {
+      const [oldest, { batch }] = this.batches.entries().next().value!;
+      this.batches.delete(oldest);
+      bytes -= attachmentBytes(batch.attachments);
+    }
+    return composer;
   }
 }

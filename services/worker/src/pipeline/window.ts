@@ -1,7 +1,6 @@
-import { addressKey } from '../domain/channel.ts';
-import { failed, type Outcome, suppressed, UNSENT } from '../domain/outcome.ts';
+import { type Outcome, UNSENT } from '../domain/outcome.ts';
 import type { RetryPolicy } from '../domain/retry.ts';
-import type { CompiledTemplate } from '../domain/template/template.ts';
+import type { BatchComposer } from './batch-composer.ts';
 import type { BatchContent, QueuedMessage } from './chunk-store.ts';
 import type { LaneLimiter, MessageKeys } from './lane-limiter.ts';
 import type { LeaseClock } from './lease.ts';
@@ -10,7 +9,7 @@ import type { Slots } from './slots.ts';
 
 export interface WindowContext {
   batch: BatchContent;
-  template: CompiledTemplate;
+  composer: BatchComposer;
   provider: Provider;
   limiter: LaneLimiter;
   slots: Slots;
@@ -29,7 +28,7 @@ export async function sendWindow(messages: QueuedMessage[], context: WindowConte
   const inFlight: Promise<void>[] = [];
   let providerGone = false;
   for (let i = 0; i < messages.length; i++) {
-    const prepared = prepare(messages[i]!, context);
+    const prepared = context.composer.outgoing(messages[i]!);
     if ('kind' in prepared) {
       outcomes[i] = prepared;
       continue;
@@ -71,25 +70,4 @@ async function handOver(
   else if (outcome.kind === 'unavailable') limiter.waitForProvider(outcome.detail);
   else if (outcome.kind === 'accepted') limiter.providerAnswers();
   return outcome;
-}
-
-function prepare(message: QueuedMessage, { batch, template }: WindowContext): OutgoingMessage | Outcome {
-  if (message.suppressed) return suppressed(`${addressKey(message.address)} is on the suppression list`);
-  const vars = message.vars ? (JSON.parse(message.vars) as Record<string, unknown>) : {};
-  const rendered = template.render(vars);
-  if (!rendered.ok) {
-    const problem = rendered.problems[0]!;
-    return failed(problem.code, `${problem.part}, line ${problem.line}: ${problem.message}`);
-  }
-  return {
-    id: `${batch.id}.${message.n}`,
-    batchId: batch.id,
-    n: message.n,
-    channel: batch.channel,
-    to: message.address,
-    from: batch.sender,
-    replyTo: batch.replyTo,
-    vars,
-    content: rendered.content,
-  };
 }

@@ -106,11 +106,11 @@ test('a template error names part, line and column', async () => {
   ]);
 });
 
-test('a body over 10 MiB is refused with 413', async () => {
+test('a body over 16 MiB is refused with 413', async () => {
   const answer = await worker.api<ErrorBody>(
     'POST',
     '/api/batches',
-    batch({ template: { text: 'x'.repeat(11 * 1024 * 1024) } }),
+    batch({ template: { text: 'x'.repeat(17 * 1024 * 1024) } }),
   );
   expect(answer.status).toBe(413);
   expect(answer.body.error).toMatchObject({

@@ -1,15 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
-import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { simpleParser } from 'mailparser';
-import PostalMime from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
 import { afterEach, describe, expect, test } from 'vitest';
-import { dkimOptions } from '../../src/adapters/providers/smtp/dkim.ts';
-import { MailComposer } from '../../src/adapters/providers/smtp/mime.ts';
 import { ReplyParser } from '../../src/adapters/providers/smtp/replies.ts';
 import { SmtpProvider } from '../../src/adapters/providers/smtp/smtp.ts';
-import type { OutgoingMessage } from '../../src/pipeline/provider.ts';
+import { message } from '../support/message.ts';
 import { type PeerBehaviour, type SmtpPeer, startSmtpPeer } from '../support/smtp-peer.ts';
 
 let peer: SmtpPeer;
@@ -29,27 +24,6 @@ async function connect(behaviour: PeerBehaviour, settings: object = {}): Promise
     version: 1,
     settings: { host: '127.0.0.1', port: peer.port, tls: 'off', connections: 2, ...settings },
   });
-}
-
-function message(
-  n: number,
-  content: OutgoingMessage['content'] = {
-    subject: `Hello ${n}`,
-    text: `Text ${n}\n.\n..dots\n`,
-    html: `<p>${n}</p>`,
-  },
-): OutgoingMessage {
-  return {
-    id: `b.${n}`,
-    batchId: 'b',
-    n,
-    channel: 'email',
-    to: `user${n}@example.com`,
-    from: '"News" <news@example.com>',
-    replyTo: null,
-    vars: {},
-    content,
-  };
 }
 
 const sendAll = (count: number) =>
@@ -165,72 +139,6 @@ test('addresses that need SMTPUTF8 fail without it and go with it', async () => 
   expect(peer.mails[0]!.to).toBe('jörg@example.com');
 });
 
-test('any text survives composing and parsing, in every encoding', async () => {
-  const composer = new MailComposer();
-  const line = fc.oneof(
-    fc.string({ unit: 'grapheme', maxLength: 60 }),
-    fc.constantFrom(
-      '.',
-      '..',
-      '.x',
-      '',
-      'x'.repeat(1500),
-      'ü'.repeat(600),
-      'a = b =3D ',
-      'trailing  ',
-      'From me',
-      '--=_b',
-      '\t',
-    ),
-  );
-  const text = fc
-    .array(line, { maxLength: 8 })
-    .map((lines) => lines.join('\n').replace(/[\0\r\u2028\u2029]|\p{Surrogate}/gu, ''));
-  const subject = fc
-    .oneof(
-      fc.string({ unit: 'grapheme', maxLength: 120 }),
-      fc.constantFrom('=?utf-8?B?x?=', 'word '.repeat(60), 'ü'.repeat(200), 'x'.repeat(900)),
-    )
-    .map((value) =>
-      value
-        .replace(/\p{Cc}|\p{Surrogate}|[\u2028\u2029]/gu, '')
-        .replace(/\s+/g, ' ')
-        .trim(),
-    );
-  await fc.assert(
-    fc.asyncProperty(subject, text, text, fc.boolean(), async (subjectText, plain, html, eightBit) => {
-      const { data, needs8BitMime } = composer.compose(
-        message(1, { subject: subjectText, text: plain, html }),
-        eightBit,
-      );
-      for (const one of data.split('\r\n')) expect(Buffer.byteLength(one)).toBeLessThanOrEqual(998);
-      expect(/[^\r]\n|\r[^\n]/.test(data)).toBe(false);
-      if (!eightBit) expect(needs8BitMime).toBe(false);
-      const wire = data.replaceAll('\r\n..', '\r\n.').replace(/^\.\./, '.');
-      expect(data).not.toContain('\r\n.\r\n');
-      const parsed = await simpleParser(wire, {
-        skipTextToHtml: true,
-        skipHtmlToText: true,
-        skipTextLinks: true,
-      });
-      expect((parsed.subject ?? '').replace(/\s+/g, ' ')).toBe(subjectText);
-      expect(withoutEnd(parsed.text ?? '')).toBe(withoutEnd(plain));
-      expect(withoutEnd(parsed.html || '')).toBe(withoutEnd(html));
-      // A second parser, written by others.
-      const second = await PostalMime.parse(wire);
-      expect((second.subject ?? '').replace(/\s+/g, ' ').trim()).toBe(subjectText);
-      expect(withoutEnd(second.text ?? '')).toBe(withoutEnd(plain));
-      expect(withoutEnd(second.html ?? '')).toBe(withoutEnd(html));
-    }),
-    { numRuns: 2000 },
-  );
-});
-
-/** A text part ends with a line break, whether the text did or not. */
-function withoutEnd(text: string): string {
-  return text.replace(/\n+$/, '');
-}
-
 test('replies are cut correctly wherever the packets end', () => {
   const text = '250-peer\r\n250-PIPELINING\r\n250 8BITMIME\r\n354 go\r\n550\t5.1.1\tno\r\n221\r\n';
   fc.assert(
@@ -248,30 +156,6 @@ test('replies are cut correctly wherever the packets end', () => {
   );
   expect(() => new ReplyParser().push('HTTP/1.1 400 Bad Request\r\n')).toThrow('not an SMTP reply');
 });
-
-test.each(['rsa', 'ed25519'] as const)(
-  'signs with DKIM (%s) so that an independent verifier passes it',
-  async (type) => {
-    const { privateKey, publicKey } =
-      type === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519');
-    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-    const composer = new MailComposer(dkimOptions('example.com', 's1', pem));
-    const spki = publicKey.export({ type: 'spki', format: 'der' });
-    const key = type === 'rsa' ? spki : spki.subarray(-32);
-    const record = `v=DKIM1; k=${type}; p=${key.toString('base64')}`;
-    for (const text of ['plain\n', '.\n..dots  and   blanks \n\n\n', 'ünïcode '.repeat(200), '']) {
-      const { data } = composer.compose(
-        message(1, { subject: 'Grüße '.repeat(30), text, html: `<p>${text}</p>` }),
-        true,
-      );
-      const wire = data.replaceAll('\r\n..', '\r\n.');
-      const { results } = await dkimVerify(Buffer.from(wire), {
-        resolver: async (name: string) => (name === 's1._domainkey.example.com' ? [[record]] : []),
-      });
-      expect(results.map((one: { status: { result: string } }) => one.status.result)).toEqual(['pass']);
-    }
-  },
-);
 
 test.each(['starttls', 'implicit'] as const)(
   'goes encrypted with %s, logs in, and refuses a certificate that does not verify',

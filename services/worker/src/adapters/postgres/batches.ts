@@ -1,6 +1,11 @@
 import { allowedFrom, type BatchAction, type BatchState, transition } from '../../domain/batch-state.ts';
 import { AppError, notFound } from '../../domain/errors.ts';
-import { MESSAGE_STATE_NAMES, type MessageState, type StateCounts } from '../../domain/message-state.ts';
+import {
+  MESSAGE_STATE_NAMES,
+  MESSAGE_STATES,
+  type MessageState,
+  type StateCounts,
+} from '../../domain/message-state.ts';
 import { uuid7 } from '../../domain/uuid7.ts';
 import type {
   BatchDetail,
@@ -9,10 +14,14 @@ import type {
   MessageView,
   NewBatch,
   Page,
+  PreflightMark,
   QueueView,
   RetryRequest,
 } from '../../http/stores.ts';
+import type { BatchContent, QueuedMessage } from '../../pipeline/chunk-store.ts';
 import { persist } from '../../pipeline/persist.ts';
+import { attachmentSummaries, storeAttachments } from './attachments.ts';
+import { batchContent, queuedRecipients } from './batch-content.ts';
 import { listMessages } from './messages.ts';
 import { notify } from './notifications.ts';
 import { holdChunks, makeReady } from './planning.ts';
@@ -27,6 +36,10 @@ const VIEW = `
   SELECT b.*, p.name AS provider_name, p.kind AS provider_kind, p.state AS provider_state, p.pause_reason, p.limits, k.*
   FROM batches b JOIN providers p ON p.id = b.provider_id
   CROSS JOIN LATERAL (SELECT ${COUNT_COLUMNS} FROM chunks c WHERE c.batch_id = b.id) k`;
+/** States of messages that a provider took, or may have taken. */
+const WENT_OUT = (['sent', 'delivered', 'bounced', 'complained', 'uncertain'] as const).map(
+  (state) => MESSAGE_STATES[state],
+);
 /** Over which the current speed is measured. */
 const SPEED_WINDOW_SECONDS = 5;
 
@@ -41,22 +54,7 @@ export class PostgresBatches implements BatchStore {
 
   async create(accountId: string, batch: NewBatch): Promise<string> {
     const id = uuid7();
-    await this.pool.query(
-      `INSERT INTO batches (id, account_id, name, channel, provider_id, sender, reply_to, template, scheduled_at, options)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-      [
-        id,
-        accountId,
-        batch.name,
-        batch.channel,
-        batch.providerId,
-        batch.from,
-        batch.replyTo,
-        batch.template,
-        batch.scheduledAt,
-        batch.options,
-      ],
-    );
+    await transaction(this.pool, (client) => insertBatch(client, accountId, id, batch));
     return id;
   }
 
@@ -73,6 +71,8 @@ export class PostgresBatches implements BatchStore {
       ...view(row),
       template: row.template,
       options: row.options,
+      attachments: await attachmentSummaries(this.pool, id),
+      preflight: row.preflight,
       ...(await this.pace(id, row.state)),
     };
   }
@@ -133,6 +133,50 @@ export class PostgresBatches implements BatchStore {
     );
   }
 
+  async content(accountId: string, id: string): Promise<BatchContent> {
+    await this.get(accountId, id);
+    return batchContent(this.pool, id);
+  }
+
+  recipients(id: string, accountId: string): AsyncIterable<QueuedMessage[]> {
+    return queuedRecipients(this.pool, id, accountId);
+  }
+
+  async sentLastDay(providerId: string): Promise<number> {
+    const { rows } = await this.pool.query<{ sent: number }>(
+      `SELECT count(*) AS sent FROM batches b JOIN messages m ON m.batch_id = b.id
+       WHERE b.provider_id = $1 AND b.started_at IS NOT NULL AND (b.finished_at IS NULL OR b.finished_at > now() - interval '1 day')
+         AND m.updated_at > now() - interval '1 day' AND m.state = ANY($2::smallint[])`,
+      [providerId, WENT_OUT],
+    );
+    return rows[0]!.sent;
+  }
+
+  async keepPreflight(id: string, mark: PreflightMark): Promise<void> {
+    await this.pool.query('UPDATE batches SET preflight = $2 WHERE id = $1', [id, mark]);
+  }
+
+  async remove(accountId: string, id: string): Promise<void> {
+    const batch = await this.get(accountId, id);
+    const removed = await transaction(this.pool, async (client) => {
+      const draft = await client.query(
+        `SELECT 1 FROM batches WHERE account_id = $1 AND id = $2 AND state = 'draft' FOR UPDATE`,
+        [accountId, id],
+      );
+      if (draft.rowCount !== 1) return false;
+      for (const table of ['messages', 'chunks'])
+        await client.query(`DELETE FROM ${table} WHERE batch_id = $1`, [id]);
+      await client.query('DELETE FROM batches WHERE id = $1', [id]);
+      return true;
+    });
+    if (!removed)
+      throw new AppError(
+        'batch_state_conflict',
+        409,
+        `A batch that is ${batch.state} cannot be removed; only a draft.`,
+      );
+  }
+
   async queue(accountId: string): Promise<QueueView[]> {
     const { rows } = await this.pool.query(
       `SELECT p.id AS "providerId", p.name AS provider, p.state, p.pause_reason AS "pauseReason",
@@ -146,6 +190,26 @@ export class PostgresBatches implements BatchStore {
     );
     return rows;
   }
+}
+
+async function insertBatch(client: Client, accountId: string, id: string, batch: NewBatch): Promise<void> {
+  await client.query(
+    `INSERT INTO batches (id, account_id, name, channel, provider_id, sender, reply_to, template, scheduled_at, options)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    [
+      id,
+      accountId,
+      batch.name,
+      batch.channel,
+      batch.providerId,
+      batch.from,
+      batch.replyTo,
+      batch.template,
+      batch.scheduledAt,
+      batch.options,
+    ],
+  );
+  await storeAttachments(client, id, batch.attachments);
 }
 
 async function act(client: Client, accountId: string, id: string, action: BatchAction): Promise<void> {

@@ -10,6 +10,7 @@ import type {
   Settlement,
   SettleResult,
 } from '../../pipeline/chunk-store.ts';
+import { batchContent } from './batch-content.ts';
 import type { Pool, QueryConfig } from './pool.ts';
 import type { SecretBox } from './secret-box.ts';
 import { SETTLE_RANGE, SETTLE_RETRY } from './settle-sql.ts';
@@ -113,20 +114,7 @@ export class PostgresChunks implements ChunkStore {
   }
 
   async batch(batchId: string): Promise<BatchContent> {
-    const { rows } = await this.pool.query('SELECT * FROM batches WHERE id = $1', [batchId]);
-    const row = rows[0];
-    return {
-      id: row.id,
-      accountId: row.account_id,
-      channel: row.channel,
-      sender: row.sender,
-      replyTo: row.reply_to,
-      template: row.template,
-      uncertainPolicy: row.options.uncertainPolicy ?? 'resend',
-      missingVariables: row.options.missingVariables ?? 'error',
-      timezone: row.options.timezone ?? 'UTC',
-      startedAt: row.retried_at ?? row.started_at ?? row.created_at,
-    };
+    return batchContent(this.pool, batchId);
   }
 
   async settle(

@@ -1,13 +1,15 @@
+import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { BatchState } from '../../domain/batch-state.ts';
 import { addressKey } from '../../domain/channel.ts';
 import { AppError, notFound } from '../../domain/errors.ts';
-import { type RecipientFile, type RecipientOptions, readRecipients } from '../../domain/recipients/reader.ts';
+import { type RecipientFile, readRecipients } from '../../domain/recipients/reader.ts';
 import { RecipientFileError, type RejectedRow, type RowReason } from '../../domain/recipients/reason.ts';
 import { uuid7 } from '../../domain/uuid7.ts';
-import type { ImportResult, ImportStore } from '../../http/stores.ts';
+import type { ImportOptions, ImportResult, ImportStore } from '../../http/stores.ts';
+import { settleDuplicates } from './import-duplicates.ts';
 import { type Client, type Pool, transaction } from './pool.ts';
 import { isUuid } from './providers.ts';
 
@@ -32,7 +34,7 @@ export class PostgresImports implements ImportStore {
     accountId: string,
     batchId: string,
     bytes: AsyncIterable<Uint8Array>,
-    options: RecipientOptions,
+    options: ImportOptions,
   ): Promise<ImportResult> {
     try {
       return await transaction(this.pool, (client) => importFile(client, accountId, batchId, bytes, options));
@@ -42,6 +44,15 @@ export class PostgresImports implements ImportStore {
         fix: 'Nothing was imported. Check the file with: batchsender recipients check FILE',
       });
     }
+  }
+
+  async rejectedByReason(batchId: string): Promise<Record<string, number>> {
+    const { rows } = await this.pool.query<{ reason: string; count: number }>(
+      `SELECT r.reason, count(*) AS count FROM imports i JOIN import_rejects r ON r.import_id = i.id
+       WHERE i.batch_id = $1 GROUP BY r.reason ORDER BY r.reason`,
+      [batchId],
+    );
+    return Object.fromEntries(rows.map((row) => [row.reason, row.count]));
   }
 
   async *rejects(accountId: string, batchId: string, importId: string): AsyncGenerator<RejectedRow> {
@@ -69,7 +80,7 @@ async function importFile(
   accountId: string,
   batchId: string,
   bytes: AsyncIterable<Uint8Array>,
-  options: RecipientOptions,
+  options: ImportOptions,
 ): Promise<ImportResult> {
   const batch = await lockDraft(client, accountId, batchId);
   await client.query(`
@@ -77,33 +88,62 @@ async function importFile(
       seq int NOT NULL, row int NOT NULL, address text COLLATE "C", key text COLLATE "C", vars json,
       reason text, column_name text, text text
     ) ON COMMIT DROP`);
-  const file = await readRecipients(bytes, options);
+  const digest = createHash('sha256').update(JSON.stringify(options));
+  const file = await readRecipients(hashed(bytes, digest), options);
   const counted = await stage(client, file);
-  const duplicates = await rejectDuplicates(client, batchId, batch.total > 0);
-  const accepted = counted.accepted - duplicates;
-  if (accepted === 0 && duplicates === 0) throw noneAccepted(counted.rejected, counted.first);
+  const sha256 = digest.digest();
+  const before = await earlierImport(client, batchId, sha256);
+  if (before) return before;
+  const { rejected: duplicates, updated } = await settleDuplicates(
+    client,
+    batchId,
+    options.duplicates ?? 'first',
+    batch.total > 0,
+  );
+  const accepted = counted.accepted - duplicates - updated;
+  if (accepted + duplicates + updated === 0) throw noneAccepted(counted.rejected, counted.first);
   const suppressed = await moveIn(client, accountId, batchId, batch, accepted);
-  const facts = file.facts();
-  const id = await record(client, batchId, {
-    accepted,
-    rejected: counted.rejected + duplicates,
-    duplicates,
-    suppressed,
-    facts,
-  });
+  const rejected = counted.rejected + duplicates;
+  const id = uuid7();
+  await client.query(
+    `INSERT INTO imports (id, batch_id, accepted, rejected, duplicates, updated, suppressed, facts, sha256)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [id, batchId, accepted, rejected, duplicates, updated, suppressed, file.facts(), sha256],
+  );
+  await client.query(
+    'INSERT INTO import_rejects SELECT $1, row, column_name, reason, text FROM staged WHERE reason IS NOT NULL',
+    [id],
+  );
+  return loadImport(client, id, false);
+}
+
+async function* hashed(bytes: AsyncIterable<Uint8Array>, digest: Hash): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    digest.update(chunk);
+    yield chunk;
+  }
+}
+
+/** The same file, read with the same options, was imported before: its answer may have been lost on the way. */
+async function earlierImport(client: Client, batchId: string, sha256: Buffer): Promise<ImportResult | null> {
+  const { rows } = await client.query('SELECT id FROM imports WHERE batch_id = $1 AND sha256 = $2', [
+    batchId,
+    sha256,
+  ]);
+  return rows[0] ? loadImport(client, rows[0].id, true) : null;
+}
+
+async function loadImport(client: Client, id: string, repeated: boolean): Promise<ImportResult> {
+  const { rows } = await client.query(
+    'SELECT id, accepted, rejected, duplicates, updated, suppressed, facts FROM imports WHERE id = $1',
+    [id],
+  );
   const first = await client.query(
     `SELECT row, column_name AS column, reason, text FROM import_rejects WHERE import_id = $1 ORDER BY row LIMIT ${FIRST_REJECTED}`,
     [id],
   );
-  return {
-    id,
-    accepted,
-    rejected: counted.rejected + duplicates,
-    duplicates,
-    suppressed,
-    firstRejected: first.rows,
-    ...facts,
-  };
+  const { facts, ...counts } = rows[0];
+  return { ...counts, ...facts, repeated, firstRejected: first.rows };
 }
 
 async function lockDraft(
@@ -157,21 +197,6 @@ async function stage(
   return counted;
 }
 
-/** The first row of an address wins, also over later files of the same batch; so a repeated upload adds nobody. */
-async function rejectDuplicates(client: Client, batchId: string, hasMessages: boolean): Promise<number> {
-  const again = await client.query(`
-    WITH ranked AS (SELECT seq, row_number() OVER (PARTITION BY key ORDER BY seq) AS rank FROM staged WHERE reason IS NULL)
-    UPDATE staged s SET reason = 'duplicate', column_name = 'address', text = 'an earlier row has the same address'
-    FROM ranked r WHERE r.seq = s.seq AND r.rank > 1`);
-  if (!hasMessages) return again.rowCount ?? 0;
-  const there = await client.query(
-    `UPDATE staged s SET reason = 'duplicate', column_name = 'address', text = 'the batch already has this address'
-     FROM messages m WHERE m.batch_id = $1 AND lower(m.address) = s.key AND s.reason IS NULL`,
-    [batchId],
-  );
-  return (again.rowCount ?? 0) + (there.rowCount ?? 0);
-}
-
 /** Numbers the staged rows after those that are there, cuts them into chunks, and counts the suppressed. */
 async function moveIn(
   client: Client,
@@ -195,29 +220,11 @@ async function moveIn(
      GROUP BY b.id, (m.n - $2::int - 1) / ${CHUNK_SIZE} RETURNING suppressed`,
     [batchId, batch.total, batch.next_chunk],
   );
-  await client.query('UPDATE batches SET total = total + $2, next_chunk = next_chunk + $3 WHERE id = $1', [
-    batchId,
-    accepted,
-    rows.length,
-  ]);
+  await client.query(
+    'UPDATE batches SET total = total + $2, next_chunk = next_chunk + $3, preflight = NULL WHERE id = $1',
+    [batchId, accepted, rows.length],
+  );
   return rows.reduce((sum, row) => sum + row.suppressed, 0);
-}
-
-async function record(
-  client: Client,
-  batchId: string,
-  result: { accepted: number; rejected: number; duplicates: number; suppressed: number; facts: unknown },
-): Promise<string> {
-  const id = uuid7();
-  await client.query(
-    'INSERT INTO imports (id, batch_id, accepted, rejected, duplicates, suppressed, facts) VALUES ($1, $2, $3, $4, $5, $6, $7)',
-    [id, batchId, result.accepted, result.rejected, result.duplicates, result.suppressed, result.facts],
-  );
-  await client.query(
-    'INSERT INTO import_rejects SELECT $1, row, column_name, reason, text FROM staged WHERE reason IS NOT NULL',
-    [id],
-  );
-  return id;
 }
 
 function noneAccepted(count: number, first: RejectedRow[]): AppError {

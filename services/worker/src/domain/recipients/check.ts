@@ -21,6 +21,7 @@ export async function checkRecipients(
   bytes: AsyncIterable<Uint8Array>,
   options: RecipientOptions,
   keep: number,
+  keepDuplicates = false,
 ): Promise<FileCheck> {
   const check: FileCheck = {
     file_error: null,
@@ -38,7 +39,7 @@ export async function checkRecipients(
     const file = await readRecipients(bytes, options);
     for await (const batch of file.rows) {
       for (const row of batch.accepted) {
-        if (!seen.add(addressKey(row.address))) {
+        if (!keepDuplicates && !seen.add(addressKey(row.address))) {
           batch.rejected.push(rejected(row.row, 'duplicate', 'address'));
           continue;
         }

@@ -1,4 +1,5 @@
 import { type Channel, checkAddress } from '../channel.ts';
+import { sameHeader, saysYes } from './consent.ts';
 import { detectDelimiter, separatorHint } from './delimiter.ts';
 import {
   ADDRESS_COLUMN_HINT,
@@ -19,6 +20,10 @@ export interface DelimitedOptions {
   jsonColumns?: string[];
   /** Header of the address column, when it does not say so itself. */
   addressColumn?: string;
+  /** Variable by header. */
+  variables?: Record<string, string>;
+  /** Header of the column that says whether a recipient agreed. */
+  consentColumn?: string;
 }
 
 /** What was found out about the file while reading it. */
@@ -58,7 +63,7 @@ export async function* readDelimited(
 function isAddressHeader(header: string, options: DelimitedOptions): boolean {
   return options.addressColumn === undefined
     ? namesAddress(header, options.channel)
-    : header.trim().toLowerCase() === options.addressColumn.trim().toLowerCase();
+    : sameHeader(header, options.addressColumn);
 }
 
 function isValidAddress(cell: string, options: DelimitedOptions): boolean {
@@ -76,6 +81,8 @@ class RowMapper {
   /** JSON text before the value of each column: `"name":`. */
   private prefixes: string[] = [];
   private jsonColumns = new Set<number>();
+  /** Column that says whether the recipient agreed; -1 without one. */
+  private consent = -1;
   private dataRows = 0;
   private readonly source: TextSource;
   private readonly options: DelimitedOptions;
@@ -128,11 +135,13 @@ class RowMapper {
   private readHeader(cells: string[]): boolean {
     const texts = cells.map((cell) => clean(cell, this.source));
     const addressAt = texts.findIndex((cell) => isValidAddress(cell, this.options));
-    const byHeader = columnsByHeader(texts, (header) => isAddressHeader(header, this.options));
-    const isHeader = addressAt < 0 || (this.options.addressColumn !== undefined && byHeader !== null);
+    const { addressColumn, variables } = this.options;
+    const byHeader = columnsByHeader(texts, (header) => isAddressHeader(header, this.options), variables);
+    const isHeader = addressAt < 0 || (addressColumn !== undefined && byHeader !== null);
     if (isHeader && !byHeader) throw new RecipientFileError('no_address_column', this.columnHint(texts));
     this.columns = isHeader ? byHeader! : columnsByPosition(cells.length, addressAt);
     this.prefixes = this.columns.names.map((name, i) => `${JSON.stringify(name ?? `column_${i + 1}`)}:`);
+    this.checkAsked(isHeader ? texts : []);
     const json = new Set(this.options.jsonColumns ?? []);
     this.columns.names.forEach((name, i) => {
       if (name !== null && json.has(name)) this.jsonColumns.add(i);
@@ -143,10 +152,24 @@ class RowMapper {
     return isHeader;
   }
 
+  /** A header that was asked for and is not there would otherwise go unnoticed. */
+  private checkAsked(headers: string[]): void {
+    const { variables = {}, consentColumn } = this.options;
+    for (const asked of [...Object.keys(variables), ...(consentColumn === undefined ? [] : [consentColumn])])
+      if (!headers.some((header) => sameHeader(header, asked)))
+        throw new RecipientFileError('no_such_column', this.foundHint(asked, headers));
+    if (consentColumn !== undefined)
+      this.consent = headers.findIndex((header) => sameHeader(header, consentColumn));
+  }
+
   private columnHint(headers: string[]): string {
+    return `${this.foundHint(this.options.addressColumn, headers)} ${ADDRESS_COLUMN_HINT[this.options.channel]}`;
+  }
+
+  private foundHint(asked: string | undefined, headers: string[]): string {
     const found = headers.filter((header) => !BLANK.test(header)).slice(0, 20);
-    const asked = this.options.addressColumn ? `There is no column "${this.options.addressColumn}". ` : '';
-    return `${asked}Found: ${found.map((header) => JSON.stringify(header.slice(0, 40))).join(', ')}. ${ADDRESS_COLUMN_HINT[this.options.channel]}`;
+    const missing = asked === undefined ? '' : `There is no column "${asked}". `;
+    return `${missing}Found: ${found.map((header) => JSON.stringify(header.slice(0, 40))).join(', ')}.`;
   }
 
   private mapRow(cells: string[], columns: Columns, batch: RowBatch): void {
@@ -165,7 +188,8 @@ class RowMapper {
       if (columns.unnamed[i] && this.isBlank(cell)) continue;
       variables += variables === '' ? this.prefixes[i]! + value : `,${this.prefixes[i]!}${value}`;
     }
-    this.addRow(cells[columns.address] ?? '', `{${variables}}`, batch);
+    const agreed = this.consent < 0 || saysYes(clean(cells[this.consent] ?? '', this.source));
+    this.addRow(cells[columns.address] ?? '', `{${variables}}`, agreed, batch);
   }
 
   /** The cell as JSON text, or null after rejecting the row. */
@@ -196,7 +220,7 @@ class RowMapper {
     return text;
   }
 
-  private addRow(cell: string, variables: string, batch: RowBatch): void {
+  private addRow(cell: string, variables: string, agreed: boolean, batch: RowBatch): void {
     const column = this.columns!.address;
     const text = this.text(cell, column, batch);
     if (text === null) return;
@@ -205,7 +229,9 @@ class RowMapper {
       return;
     }
     const check = checkAddress(text, this.options.channel, this.options.defaultCountry);
-    if ('address' in check) batch.accepted.push({ row: this.row, address: check.address, variables });
+    if ('address' in check && agreed)
+      batch.accepted.push({ row: this.row, address: check.address, variables });
+    else if ('address' in check) this.reject(batch, 'no_consent', this.consent);
     else if (check.reason === 'control_character') this.reject(batch, 'control_character', column);
     else this.reject(batch, 'invalid_address', column, check.reason);
   }

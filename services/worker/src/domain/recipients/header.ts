@@ -1,4 +1,5 @@
 import type { Channel } from '../channel.ts';
+import { sameHeader } from './consent.ts';
 
 const ADDRESS_HEADERS: Record<Channel, ReadonlySet<string>> = {
   email: new Set([
@@ -61,16 +62,23 @@ export interface Columns {
 export function columnsByHeader(
   cells: string[],
   isAddressHeader: (header: string) => boolean,
+  variables: Record<string, string> = {},
 ): Columns | null {
   const address = cells.findIndex(isAddressHeader);
   if (address < 0) return null;
   const used = new Map<string, number>();
   const names = cells.map((cell, index) => {
-    const name = variableName(cell);
+    const name = mappedName(cell, variables) ?? variableName(cell);
     if (index === address || name === '') return null;
     return unique(name, used);
   });
   return { address, names, unnamed: cells.map((_, index) => index !== address && names[index] === null) };
+}
+
+/** The variable that a header was mapped to, if it was. */
+export function mappedName(header: string, variables: Record<string, string>): string | null {
+  const key = Object.keys(variables).find((asked) => sameHeader(header, asked));
+  return key === undefined ? null : variables[key]!;
 }
 
 /** Without a header every column is `column_N`. */

@@ -1,5 +1,6 @@
 import { type Channel, checkAddress } from '../channel.ts';
-import { namesAddress } from './header.ts';
+import { sameHeader, saysYes } from './consent.ts';
+import { mappedName, namesAddress } from './header.ts';
 import { MAX_CELL_BYTES, RecipientFileError, type RowBatch, rejected } from './reason.ts';
 import type { TextSource } from './source.ts';
 
@@ -7,6 +8,9 @@ export interface JsonOptions {
   channel: Channel;
   defaultCountry?: string;
   addressColumn?: string;
+  /** Variable by key. */
+  variables?: Record<string, string>;
+  consentColumn?: string;
 }
 
 /** A line or array element longer than this is rejected unread: 1 MiB. */
@@ -188,8 +192,26 @@ function addRow(
     options.channel,
     options.defaultCountry,
   );
-  if ('address' in check)
-    batch.accepted.push({ row, address: check.address, variables: JSON.stringify(variables) });
+  if ('address' in check && !agreed(object, options))
+    batch.rejected.push(rejected(row, 'no_consent', options.consentColumn));
+  else if ('address' in check)
+    batch.accepted.push({
+      row,
+      address: check.address,
+      variables: JSON.stringify(options.variables ? renamed(variables, options.variables) : variables),
+    });
   else if (check.reason === 'control_character') batch.rejected.push(rejected(row, 'control_character', key));
   else batch.rejected.push(rejected(row, 'invalid_address', key, check.reason));
+}
+
+function agreed(object: Record<string, unknown>, { consentColumn }: JsonOptions): boolean {
+  if (consentColumn === undefined) return true;
+  const key = Object.keys(object).find((name) => sameHeader(name, consentColumn));
+  return key !== undefined && saysYes(object[key]);
+}
+
+function renamed(object: Record<string, unknown>, variables: Record<string, string>) {
+  return Object.fromEntries(
+    Object.entries(object).map(([key, value]) => [mappedName(key, variables) ?? key, value]),
+  );
 }

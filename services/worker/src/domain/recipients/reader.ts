@@ -5,7 +5,7 @@ import { readJsonArray, readNdjson } from './json.ts';
 import { RecipientFileError, type RowBatch } from './reason.ts';
 import { openSource, type TextSource } from './source.ts';
 
-export const RECIPIENT_FORMATS = ['csv', 'ndjson', 'json'] as const;
+export const RECIPIENT_FORMATS = ['csv', 'tsv', 'ndjson', 'json'] as const;
 export type RecipientFormat = (typeof RECIPIENT_FORMATS)[number];
 
 export interface RecipientOptions {
@@ -20,6 +20,10 @@ export interface RecipientOptions {
   jsonColumns?: string[];
   /** Header (or key) of the address when its name does not say so. */
   addressColumn?: string;
+  /** Variable by header (or key), in any case: `{"First Name": "name"}`. */
+  variables?: Record<string, string>;
+  /** Header (or key) that says whether a recipient agreed; who did not is rejected. */
+  consentColumn?: string;
 }
 
 export interface RecipientFile {
@@ -52,7 +56,7 @@ function rowsOf(source: TextSource, format: RecipientFormat, options: RecipientO
   if (source.head.length === 0) return emptyFile();
   if (format === 'ndjson') return readNdjson(source, options);
   if (format === 'json') return readJsonArray(source, options);
-  return readDelimited(source, options, facts);
+  return readDelimited(source, format === 'tsv' ? { delimiter: '\t', ...options } : options, facts);
 }
 
 // biome-ignore lint/correctness/useYield: the error must come while rows are read, like every other one

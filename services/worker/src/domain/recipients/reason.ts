@@ -3,6 +3,7 @@ export const ROW_REASONS = {
   missing_address: 'the row has content but no address',
   invalid_address: 'not one valid address',
   duplicate: 'an earlier row has the same address',
+  no_consent: 'the recipient has not agreed to be written to',
   too_many_columns: 'more cells with content than the header has columns',
   unterminated_quote: 'a quote is opened and never properly closed',
   bad_encoding: 'bytes that do not fit the encoding of the file',
@@ -39,6 +40,7 @@ export const FILE_ERRORS = {
   empty_file: 'The file has no record with content.',
   no_rows: 'The file has only a header.',
   no_address_column: 'No header names an address and no cell of the first record is one.',
+  no_such_column: 'A column that was asked for is not in the file.',
   bad_encoding: 'The file as a whole cannot be decoded; it is not text in the given or any known encoding.',
   invalid_json: 'The file is not a JSON array of objects.',
 } as const;

@@ -2,6 +2,8 @@ import { LiquidError } from 'liquidjs';
 
 export const TEMPLATE_PARTS = ['subject', 'html', 'text'] as const;
 export type TemplatePart = (typeof TEMPLATE_PARTS)[number];
+/** Where a problem is: a part, a header by its name, or the MJML that the HTML is made from. */
+export type ProblemPlace = TemplatePart | `header ${string}` | 'mjml';
 
 export type TemplateErrorCode =
   | 'missing_variable'
@@ -16,7 +18,7 @@ export type TemplateErrorCode =
 /** What is wrong with a template, or with a template and one recipient's variables; line and column from 1. */
 export interface TemplateProblem {
   code: TemplateErrorCode;
-  part: TemplatePart;
+  part: ProblemPlace;
   line: number;
   column: number;
   variable?: string;
@@ -36,7 +38,7 @@ export class TemplateError extends Error {
 export const FORBIDDEN_TAGS = ['include', 'render', 'layout', 'block'];
 
 /** The engine's error as ours. It has no codes, so its fixed wordings are told apart here and nowhere else. */
-export function problemOf(error: unknown, part: TemplatePart): TemplateProblem {
+export function problemOf(error: unknown, part: ProblemPlace): TemplateProblem {
   if (!(LiquidError.is(error) || isPositioned(error))) throw error;
   const cause = innermost(error as LiquidLike);
   const [line, column] = position(cause) ?? position(error as LiquidLike) ?? [1, 1];

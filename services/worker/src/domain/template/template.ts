@@ -11,8 +11,11 @@ import {
 } from './template-error.ts';
 
 /** Content of a batch; at least one of `html` and `text`. */
-export type TemplateSource = Partial<Record<TemplatePart, string>>;
-export type RenderedContent = Partial<Record<TemplatePart, string>>;
+export type TemplateSource = Partial<Record<TemplatePart, string>> & {
+  /** Custom mail headers; values are templates too. */
+  headers?: Record<string, string>;
+};
+export type RenderedContent = Partial<Record<TemplatePart, string>> & { headers?: Record<string, string> };
 export type RenderResult =
   | { ok: true; content: RenderedContent }
   | { ok: false; problems: TemplateProblem[] };
@@ -20,9 +23,14 @@ export type RenderResult =
 export interface TemplateOptions {
   /** IANA zone in which dates are printed. */
   timezone?: string;
-  /** A missing variable is an error of that message, or prints as nothing. */
-  missing?: 'error' | 'empty';
+  /** A missing variable is an error of that message, or prints as nothing; `defaults` come before either. */
+  missing?: MissingPolicy;
+  /** Values for variables that a recipient lacks or has empty. */
+  defaults?: Record<string, unknown>;
 }
+
+export const MISSING_POLICIES = ['error', 'empty', 'default'] as const;
+export type MissingPolicy = (typeof MISSING_POLICIES)[number];
 
 export interface CompiledTemplate {
   /** Renders for one recipient; never throws, problems are values. */
@@ -38,20 +46,39 @@ export function compileTemplate(source: TemplateSource, options: TemplateOptions
   const engines = { text: lazyEngine('text', options), html: lazyEngine('html', options) };
   const problems: TemplateProblem[] = [];
   const parts: CompiledPart[] = [];
-  for (const part of TEMPLATE_PARTS) {
-    const text = source[part];
-    if (text === undefined) continue;
+  const add = (part: CompiledPart['part'], text: string | undefined) => {
+    if (text === undefined) return;
     try {
       parts.push(compilePart(part, text, part === 'html' ? engines.html : engines.text, options));
     } catch (error) {
       problems.push(problemOf(error, part));
     }
-  }
+  };
+  for (const part of TEMPLATE_PARTS) add(part, source[part]);
+  for (const [name, value] of Object.entries(source.headers ?? {})) add(`header ${name}`, value);
   if (problems.length) throw new TemplateError(problems);
-  return { render: (variables) => renderParts(parts, variables) };
+  const { defaults } = options;
+  return {
+    render: (variables) => renderParts(parts, defaults ? withDefaults(variables, defaults) : variables),
+  };
 }
 
-type CompiledPart = { part: TemplatePart; render(variables: Record<string, unknown>): string };
+function withDefaults(
+  variables: Record<string, unknown>,
+  defaults: Record<string, unknown>,
+): Record<string, unknown> {
+  const all = { ...variables };
+  for (const [name, value] of Object.entries(defaults)) {
+    const given = Object.hasOwn(all, name) ? all[name] : undefined;
+    if (given === undefined || given === null || given === '') all[name] = value;
+  }
+  return all;
+}
+
+type CompiledPart = {
+  part: TemplatePart | `header ${string}`;
+  render(variables: Record<string, unknown>): string;
+};
 
 function lazyEngine(kind: 'text' | 'html', options: TemplateOptions): () => Liquid {
   let engine: Liquid | null = null;
@@ -62,7 +89,7 @@ function lazyEngine(kind: 'text' | 'html', options: TemplateOptions): () => Liqu
 }
 
 function compilePart(
-  part: TemplatePart,
+  part: CompiledPart['part'],
   source: string,
   engine: () => Liquid,
   options: TemplateOptions,
@@ -89,7 +116,7 @@ function compilePart(
 
 class MissingVariable extends Error {
   readonly problem: TemplateProblem;
-  constructor(part: TemplatePart, source: string, plain: PlainTemplate, index: number) {
+  constructor(part: CompiledPart['part'], source: string, plain: PlainTemplate, index: number) {
     const variable = plain.paths[index]!.join('.');
     super(`there is no variable "${variable}"`);
     const before = source.slice(0, plain.offsets[index]!).split('\n');
@@ -109,30 +136,33 @@ function renderParts(parts: CompiledPart[], variables: Record<string, unknown>):
   const problems: TemplateProblem[] = [];
   for (const { part, render } of parts) {
     try {
-      content[part] = part === 'subject' ? subjectLine(render(variables)) : render(variables);
+      const text = render(variables);
+      if (part === 'html' || part === 'text') content[part] = text;
+      else if (part === 'subject') content.subject = headerLine(text);
+      else {
+        content.headers ??= {};
+        content.headers[part.slice('header '.length)] = headerLine(text);
+      }
     } catch (error) {
-      problems.push(
-        error instanceof MissingVariable || error instanceof ControlCharacter
-          ? error.problem
-          : problemOf(error, part),
-      );
+      if (error instanceof MissingVariable) problems.push(error.problem);
+      else if (error instanceof ControlCharacter) problems.push({ ...CONTROL_CHARACTER, part });
+      else problems.push(problemOf(error, part));
     }
   }
   return problems.length ? { ok: false, problems } : { ok: true, content };
 }
 
-class ControlCharacter extends Error {
-  readonly problem: TemplateProblem = {
-    code: 'control_character',
-    part: 'subject',
-    line: 1,
-    column: 1,
-    message: 'a value puts a control character into the subject',
-  };
-}
+class ControlCharacter extends Error {}
+
+const CONTROL_CHARACTER = {
+  code: 'control_character',
+  line: 1,
+  column: 1,
+  message: 'a value puts a control character into a header',
+} as const;
 
 /** A header is one line: runs of white space with a line break become one space, other controls are refused. */
-function subjectLine(text: string): string {
+function headerLine(text: string): string {
   if (!/[\u0000-\u001f\u007f\u2028\u2029]/.test(text)) return text.trim();
   const line = text
     .replace(/\s*[\r\n\u2028\u2029]\s*/g, ' ')

@@ -9,6 +9,7 @@ import type { AppDeps } from '../app.ts';
 import { batchDetail, batchReply } from '../batch-view.ts';
 import { NewBatchBody, type NewBatchRequest, newBatch, providerFor } from '../new-batch.ts';
 import { accountOf } from '../plugins/authentication.ts';
+import { requirePreflight } from '../preflight.ts';
 import {
   BatchDetailReply,
   BatchReply,
@@ -44,7 +45,10 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
       const accountId = accountOf(request);
       const id = await batches.create(accountId, await newBatch(request.body, accountId, deps));
       const imported = await addRecipients(id, accountId, request.body, deps);
-      if (request.body.send) await batches.act(accountId, id, 'send');
+      if (request.body.send) {
+        requirePreflight(await batches.get(accountId, id), deps.preflightAbove);
+        await batches.act(accountId, id, 'send');
+      }
       return reply
         .code(201)
         .send({ ...batchDetail(await batches.get(accountId, id), deps.limitOf), import: imported });
@@ -70,6 +74,21 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
     },
     async (request) => batchDetail(await batches.get(accountOf(request), request.params.id), deps.limitOf),
   );
+  routes.delete(
+    '/api/batches/:id',
+    {
+      config: { access: 'protected' },
+      schema: {
+        description: 'Removes a draft and its recipients',
+        params: IdParams,
+        response: { 204: z.null(), 404: ErrorReply, 409: ErrorReply },
+      },
+    },
+    async (request, reply) => {
+      await batches.remove(accountOf(request), request.params.id);
+      return reply.code(204).send(null);
+    },
+  );
   for (const action of BATCH_ACTIONS) {
     routes.post(
       `/api/batches/:id/${action}`,
@@ -78,6 +97,8 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
         schema: { params: IdParams, response: { 200: BatchDetailReply, 404: ErrorReply, 409: ErrorReply } },
       },
       async (request) => {
+        if (action === 'send')
+          requirePreflight(await batches.get(accountOf(request), request.params.id), deps.preflightAbove);
         await batches.act(accountOf(request), request.params.id, action);
         return batchDetail(await batches.get(accountOf(request), request.params.id), deps.limitOf);
       },

@@ -3,15 +3,13 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
+import { parseColumnMap } from '../../domain/recipients/column-map.ts';
 import { encodingOf } from '../../domain/recipients/encoding.ts';
-import {
-  RECIPIENT_FORMATS,
-  type RecipientFormat,
-  type RecipientOptions,
-} from '../../domain/recipients/reader.ts';
+import { RECIPIENT_FORMATS, type RecipientFormat } from '../../domain/recipients/reader.ts';
 import type { AppDeps } from '../app.ts';
 import { accountOf } from '../plugins/authentication.ts';
 import { ErrorReply, IdParams, ImportReply } from '../schemas.ts';
+import { DUPLICATE_POLICIES, type ImportOptions } from '../stores.ts';
 
 /** Content types and what they say about the format; anything else is detected by content. */
 const FORMAT_OF_TYPE: Record<string, RecipientFormat> = {
@@ -32,6 +30,18 @@ const UploadQuery = z.object({
   country: z.string().length(2).optional().describe('ISO country of national phone numbers'),
   address: z.string().optional().describe('header of the address column when its name does not say so'),
   json: z.string().optional().describe('columns that hold JSON, comma separated'),
+  map: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .describe('VARIABLE=COLUMN, may be repeated: the name of a column’s variable; address=COLUMN as well'),
+  consent: z
+    .string()
+    .optional()
+    .describe('column that says whether a recipient agreed; who did not is rejected'),
+  duplicates: z
+    .enum(DUPLICATE_POLICIES)
+    .default('first')
+    .describe('which of several rows with one address counts'),
 });
 
 /** In a scope of its own: here bodies are streams, not parsed and not limited. */
@@ -45,7 +55,7 @@ export function recipientRoutes(app: FastifyInstance, deps: AppDeps): void {
       config: { access: 'protected' },
       schema: {
         description:
-          'Streams CSV (any dialect), NDJSON or a JSON array of any size, also gzip. All or nothing.',
+          'Streams CSV (any dialect), NDJSON or a JSON array of any size, also gzip. All or nothing, and safe to repeat: the same file adds nobody twice.',
         params: IdParams,
         querystring: UploadQuery,
         response: { 200: ImportReply, 404: ErrorReply, 409: ErrorReply, 422: ErrorReply },
@@ -86,7 +96,7 @@ export function recipientRoutes(app: FastifyInstance, deps: AppDeps): void {
 function uploadOptions(
   query: z.infer<typeof UploadQuery>,
   contentType: string | undefined,
-): Omit<RecipientOptions, 'channel'> {
+): Omit<ImportOptions, 'channel'> {
   const type = contentType?.replace(/;.*$/s, '').trim().toLowerCase();
   const encoding = query.encoding === undefined ? undefined : encodingOf(query.encoding);
   if (encoding === null) {
@@ -100,7 +110,10 @@ function uploadOptions(
     encoding,
     delimiter: query.delimiter,
     defaultCountry: query.country,
-    addressColumn: query.address,
+    ...(query.address === undefined ? {} : { addressColumn: query.address }),
+    ...parseColumnMap([query.map ?? []].flat()),
+    consentColumn: query.consent,
+    duplicates: query.duplicates,
     jsonColumns: query.json?.split(','),
   };
 }

@@ -68,8 +68,10 @@ export class Connection {
     return this.lost === null;
   }
 
-  write(text: string): void {
-    if (!this.lost) this.socket.write(text, 'utf8');
+  write(data: string | Buffer): void {
+    if (this.lost) return;
+    if (typeof data === 'string') this.socket.write(data, 'utf8');
+    else this.socket.write(data);
   }
 
   /** The next reply. @throws ConnectionLost */

@@ -25,17 +25,24 @@ export function dkimOptions(domain: string, selector: string, pem: string): Dkim
   return { domain, selector, privateKey: createPrivateKey(pem.replaceAll('\\n', '\n')) };
 }
 
-/** The DKIM-Signature header of a mail (RFC 6376, relaxed/relaxed; Ed25519 by RFC 8463), with CRLF at its end. */
+/**
+ * The DKIM-Signature header of a mail (RFC 6376, relaxed/relaxed; Ed25519 by RFC 8463), with CRLF at its end.
+ * @param bodyEnd what follows `body` in every mail of the batch; it never starts in the middle of a line
+ */
 export function dkimSignature(
   headers: string,
   body: string,
   options: DkimOptions,
   nowSeconds: number,
+  bodyEnd = '',
 ): string {
   const ed25519 = options.privateKey.asymmetricKeyType === 'ed25519';
   const fields = parseHeaders(headers);
   const names = SIGNED.filter((name) => fields.has(name));
-  const bodyHash = createHash('sha256').update(relaxedBody(body)).digest('base64');
+  const hash = createHash('sha256');
+  if (bodyEnd === '') hash.update(relaxedBody(body));
+  else hash.update(relaxedLines(body)).update(relaxedBody(bodyEnd));
+  const bodyHash = hash.digest('base64');
   const unsigned = `v=1; a=${ed25519 ? 'ed25519' : 'rsa'}-sha256; c=relaxed/relaxed; d=${options.domain}; s=${options.selector}; t=${nowSeconds};\r\n h=${names.join(':')};\r\n bh=${bodyHash};\r\n b=`;
   const text = `${names.map((name) => `${name}:${relaxedValue(fields.get(name)!)}\r\n`).join('')}dkim-signature:${relaxedValue(unsigned)}`;
   // RFC 8463 §3: Ed25519 signs the SHA-256 hash, RSA hashes by itself.
@@ -62,8 +69,11 @@ function relaxedValue(value: string): string {
     .trim();
 }
 
+function relaxedLines(body: string): string {
+  return body.replace(/[ \t]+(?=\r\n)/g, '').replace(/[ \t]+/g, ' ');
+}
+
 function relaxedBody(body: string): string {
-  const lines = body.replace(/[ \t]+(?=\r\n)/g, '').replace(/[ \t]+/g, ' ');
-  const trimmed = lines.replace(/(?:\r\n)+$/, '');
+  const trimmed = relaxedLines(body).replace(/(?:\r\n)+$/, '');
   return trimmed === '' ? '' : `${trimmed}\r\n`;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { parseEmail } from '../../../domain/address/email.ts';
 import type { OutgoingMessage } from '../../../pipeline/provider.ts';
+import { type AttachedParts, attachedParts } from './attached-parts.ts';
 import { type DkimOptions, dkimSignature } from './dkim.ts';
 import { encodeWord, foldText, quotedPrintable } from './mime-encoding.ts';
 
@@ -12,11 +13,14 @@ interface MailFrame {
   domain: string;
   utf8Sender: boolean;
   boundary: string;
+  attached: AttachedParts | null;
 }
 
 export interface ComposedMail {
   from: string;
   data: string;
+  /** Files, the same bytes for every mail of the batch; they follow `data`. */
+  attached: Buffer | null;
   needs8BitMime: boolean;
   needsSmtpUtf8: boolean;
 }
@@ -24,6 +28,8 @@ export interface ComposedMail {
 /** RFC 5322 §2.1.1: a line has at most 998 octets. */
 const MAX_LINE_OCTETS = 998;
 const FRAMES = 64;
+/** Mails with files take much room in a frame; fewer of those are kept. */
+const FRAMES_WITH_FILES = 4;
 
 /**
  * Writes mails (RFC 5322, MIME). What is the same for a batch is made once; a message costs encoding its own
@@ -47,15 +53,17 @@ export class MailComposer {
       ...(html !== undefined ? [part('text/html', html, allow8Bit)] : []),
     ];
     const needsSmtpUtf8 = frame.utf8Sender || !isAscii(message.to);
-    const head = `${frame.headers}To: <${message.to}>\r\nSubject:${subjectValue(subject)}\r\nMessage-ID: <${message.id}@${frame.domain}>\r\nDate: ${this.dateNow()}\r\n`;
-    const [headers, body] = parts.length === 1 ? single(parts[0]!) : multipart(parts, frame.boundary);
+    const head = `${frame.headers}To: <${message.to}>\r\nSubject:${headerValue(subject, 'Subject:'.length)}\r\nMessage-ID: <${message.id}@${frame.domain}>\r\nDate: ${this.dateNow()}\r\n${message.headers ? customHeaders(message.headers) : ''}`;
+    const content = parts.length === 1 ? single(parts[0]!) : multipart(parts, frame.boundary);
+    const [headers, body] = frame.attached ? frame.attached.around(...content) : content;
     const signature = this.dkim
-      ? dkimSignature(head + headers, body, this.dkim, Math.floor(Date.now() / 1000))
+      ? dkimSignature(head + headers, body, this.dkim, Math.floor(Date.now() / 1000), frame.attached?.text)
       : '';
     const data = dotStuffed(`${signature}${head}${headers}\r\n${body}`);
     return {
       from: frame.envelopeFrom,
       data,
+      attached: frame.attached?.bytes ?? null,
       needs8BitMime: needsSmtpUtf8 || parts.some((one) => one.eightBit),
       needsSmtpUtf8,
     };
@@ -65,7 +73,8 @@ export class MailComposer {
     const key = `${message.batchId}\n${message.from}\n${message.replyTo}`;
     const known = this.frames.get(key);
     if (known) return known;
-    if (this.frames.size >= FRAMES) this.frames.clear();
+    const room = message.attachments.length ? FRAMES_WITH_FILES : FRAMES;
+    if (this.frames.size >= room) this.frames.clear();
     const frame = makeFrame(message);
     this.frames.set(key, frame);
     return frame;
@@ -88,9 +97,20 @@ function makeFrame(message: OutgoingMessage): MailFrame {
     envelopeFrom: address,
     domain: from.valid ? from.domain : 'batchsender.invalid',
     utf8Sender: !isAscii(address),
-    // Random, so that no value of a recipient can hold it and smuggle a part in.
-    boundary: `=_${randomBytes(15).toString('base64url')}`,
+    boundary: boundary(),
+    attached: message.attachments.length ? attachedParts(message.attachments, boundary) : null,
   };
+}
+
+/** Random, so that no value of a recipient can hold it and smuggle a part in. */
+function boundary(): string {
+  return `=_${randomBytes(15).toString('base64url')}`;
+}
+
+function customHeaders(headers: Record<string, string>): string {
+  let text = '';
+  for (const name in headers) text += `${name}:${headerValue(headers[name]!, name.length + 1)}\r\n`;
+  return text;
 }
 
 /** `Name <address>` as a header value. */
@@ -105,9 +125,9 @@ function mailbox(value: string): string {
 }
 
 /** With its leading space, folded. */
-function subjectValue(subject: string): string {
-  if (!isAscii(subject) || /=\?.*\?=/.test(subject)) return ` ${encodeWord(subject).join('\r\n ')}`;
-  return foldText(subject, 'Subject:'.length);
+function headerValue(text: string, nameLength: number): string {
+  if (!isAscii(text) || /=\?.*\?=/.test(text)) return ` ${encodeWord(text).join('\r\n ')}`;
+  return foldText(text, nameLength);
 }
 
 interface Part {

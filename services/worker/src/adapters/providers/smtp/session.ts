@@ -16,6 +16,8 @@ export interface Mail {
   to: string;
   /** Headers and body with CRLF, dot-stuffed, ending with CRLF; without the final dot. */
   data: string;
+  /** What follows `data` on the wire, with nothing to be stuffed. */
+  attached: Buffer | null;
   needsSmtpUtf8: boolean;
   needs8BitMime: boolean;
 }
@@ -101,7 +103,12 @@ export class SmtpSession {
       const next = this.capabilities.pipelining ? peek() : null;
       written = true;
       this.announced = next;
-      this.connection.write(`${mail.data}.\r\n${next ? this.commands(next) : ''}`);
+      const end = `.\r\n${next ? this.commands(next) : ''}`;
+      if (mail.attached) {
+        this.connection.write(mail.data);
+        this.connection.write(mail.attached);
+        this.connection.write(end);
+      } else this.connection.write(mail.data + end);
       return { reply: await this.connection.reply(END_OF_DATA_TIMEOUT_MS), stage: 'eod' };
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;

@@ -100,8 +100,10 @@ function body(message: OutgoingMessage): string {
     to: message.to,
     ...(message.from ? { from: message.from } : {}),
     ...(message.replyTo ? { replyTo: message.replyTo } : {}),
+    ...(message.headers ? { headers: message.headers } : {}),
     vars: message.vars,
     ...message.content,
+    ...(message.attachments.length ? { attachments: message.attachments } : {}),
   });
 }
 
