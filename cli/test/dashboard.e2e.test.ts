@@ -53,6 +53,42 @@ describe.runIf(has('chromium'))('the dashboard', () => {
     await screenshot('batches');
   });
 
+  test('a new batch is checked before it is sent, with counts, problems and samples', async () => {
+    const csv =
+      'email,name\nann@example.com,Ann\nbo@example.com,Bo\nnot an address,X\nann@example.com,Twice\n';
+    await page.getByRole('button', { name: 'New batch' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('By hand');
+    await dialog.getByLabel('From').fill('News <news@example.com>');
+    await dialog.getByLabel('Subject').fill('Hello {{ name }}');
+    await dialog.getByLabel('HTML').fill('<h1>Hello {{ name }} in {{ city }}</h1>');
+    const choose = async () => {
+      const chooser = page.waitForEvent('filechooser');
+      await dialog.getByRole('button', { name: 'Recipients' }).click();
+      await (await chooser).setFiles({ name: 'r.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+      await dialog.getByRole('button', { name: 'Check' }).click();
+    };
+    await choose();
+    await dialog.getByText('0 of 2 recipients will be sent to').waitFor();
+    await dialog.getByText(/2 of 2 recipients have no "city"/).waitFor();
+    expect(await dialog.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true);
+    await screenshot('preflight-errors');
+    await dialog.getByRole('button', { name: 'Discard' }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    await page.getByRole('button', { name: 'New batch' }).click();
+    await dialog.getByLabel('Name').fill('By hand');
+    await dialog.getByLabel('From').fill('News <news@example.com>');
+    await dialog.getByLabel('Subject').fill('Hello {{ name }}');
+    await dialog.getByLabel('HTML').fill('<h1>Hello {{ name }}</h1>');
+    await choose();
+    await dialog.getByText('2 of 2 recipients will be sent to').waitFor();
+    await dialog.getByText('1 duplicate, 1 invalid_address').waitFor();
+    await dialog.getByText('Subject: Hello Ann').waitFor();
+    await screenshot('preflight');
+    await dialog.getByRole('button', { name: 'Send' }).click();
+    await page.getByRole('row', { name: /By hand.*completed.*100 %/i }).waitFor({ timeout: 20_000 });
+  });
+
   test('logs out', async () => {
     await page.getByRole('button', { name: 'Log out' }).click();
     await page.getByLabel('E-mail').waitFor();

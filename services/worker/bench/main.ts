@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Cluster, type Size } from './cluster.ts';
 import { measureApi, measureFlat, measureKind, measureMillion, type Row } from './measures.ts';
+import { measureRendering, type Rendering } from './rendering.ts';
 import type { SinkKind } from './sink.ts';
 
 /**
@@ -27,6 +28,7 @@ interface Report {
   date: string;
   machine: string;
   rows: Row[];
+  rendering: Rendering;
   million?: Awaited<ReturnType<typeof measureMillion>>;
   flat?: Awaited<ReturnType<typeof measureFlat>>;
   api?: Awaited<ReturnType<typeof measureApi>>;
@@ -43,7 +45,12 @@ async function onCluster<T>(size: Size, senders: number, work: (cluster: Cluster
 
 async function main(): Promise<Report> {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}`;
-  const report: Report = { date: new Date().toISOString().slice(0, 10), machine, rows: [] };
+  const report: Report = {
+    date: new Date().toISOString().slice(0, 10),
+    machine,
+    rows: [],
+    rendering: measureRendering(),
+  };
   const kinds = flags.kinds.split(',').filter(Boolean) as (SinkKind | 'mock')[];
   for (const size of kinds.length ? (flags.sizes.split(',') as Size[]) : []) {
     for (const senders of flags.senders.split(',').map(Number)) {
@@ -89,6 +96,10 @@ function text(report: Report): string {
   const widths = all[0]!.map((_, i) => Math.max(...all.map((line) => line[i]!.length)));
   const lines = all.map((line) =>
     line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '),
+  );
+  const { plain, engine, tracked } = report.rendering;
+  lines.push(
+    `rendering 5 KB with 10 variables, one core: ${number(plain)}/s, with filters ${number(engine)}/s, with tracked links ${number(tracked)}/s`,
   );
   if (report.million) lines.push(`upload of a million rows: ${number(report.million.rowsPerSecond)} rows/s`);
   if (report.flat)

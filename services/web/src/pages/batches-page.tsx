@@ -3,11 +3,13 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { listBatches, logOut } from '../api/worker-api.ts';
 import { BatchRow } from '../components/batch-row.tsx';
+import { NewBatch } from '../components/new-batch.tsx';
 
 const REFRESH_MS = 1000;
 
 export function BatchesPage({ user }: { user: string }) {
   const queries = useQueryClient();
+  const [creating, setCreating] = useState(false);
   const [cursors, setCursors] = useState<string[]>([]);
   const cursor = cursors.at(-1) ?? null;
   const batches = useQuery({
@@ -28,6 +30,9 @@ export function BatchesPage({ user }: { user: string }) {
           <Text size="sm" c="dimmed">
             {user}
           </Text>
+          <Button size="xs" onClick={() => setCreating(true)}>
+            New batch
+          </Button>
           <Button variant="default" size="xs" onClick={() => out.mutate()}>
             Log out
           </Button>
@@ -38,6 +43,7 @@ export function BatchesPage({ user }: { user: string }) {
           {batches.error.message}
         </Alert>
       )}
+      <NewBatch opened={creating} onClose={() => setCreating(false)} />
       <Table.ScrollContainer minWidth={640}>
         <Table verticalSpacing="xs">
           <Table.Thead>

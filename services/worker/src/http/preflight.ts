@@ -3,7 +3,7 @@ import { AppError } from '../domain/errors.ts';
 import { sustainedPerSecond } from '../domain/rate.ts';
 import { checkSenderDomain, type SenderDomainCheck } from '../domain/sender-domain.ts';
 import type { BatchContent } from '../pipeline/chunk-store.ts';
-import { type RenderReport, renderReport } from '../pipeline/preflight.ts';
+import { type RenderFailure, type RenderReport, renderReport } from '../pipeline/preflight.ts';
 import type { AppDeps } from './app.ts';
 import type { BatchDetail } from './stores.ts';
 
@@ -153,7 +153,7 @@ function recipientProblems(
   willBeSent: number,
 ): PreflightProblem[] {
   if (batch.total === 0) return [error('batch_empty', 'The batch has no recipients.', 'Upload them first.')];
-  const problems = rendering.failures.map(({ code, variable, count, part, example }) =>
+  const problems = byVariable(rendering.failures).map(({ code, variable, count, part, example }) =>
     error(
       code,
       code === 'missing_variable'
@@ -167,6 +167,17 @@ function recipientProblems(
   if (willBeSent === 0 && problems.length === 0)
     problems.push(error('all_suppressed', 'Every recipient is on the suppression list.'));
   return problems;
+}
+
+/** A variable that is missing in several parts is one problem. */
+function byVariable(failures: RenderFailure[]): RenderFailure[] {
+  const found = new Map<string, RenderFailure>();
+  for (const failure of failures) {
+    const key = failure.variable ?? `${failure.code} ${failure.part}`;
+    const known = found.get(key);
+    found.set(key, known ? { ...known, part: `${known.part}, ${failure.part}` } : failure);
+  }
+  return [...found.values()];
 }
 
 function senderProblems(
