@@ -9,6 +9,10 @@ const SLOWDOWN_INTERVAL_MS = 1000;
 /** Share of the limit won back per second of peace. */
 const RECOVERY_PER_SECOND = 0.05;
 const MIN_SHARE = 0.02;
+/** However often a provider says "too fast", a lane without a lower limit goes on at this, messages per second. */
+const MIN_PER_SECOND = 2;
+/** Shorter than this nothing is learned about the speed, milliseconds. */
+const SHORTEST_WINDOW_MS = 100;
 /** Pause after "too fast" when the provider named none, milliseconds. */
 const DEFAULT_PAUSE_MS = 1000;
 /** Waits for a provider that does not answer, milliseconds. */
@@ -99,7 +103,7 @@ export class LaneLimiter {
   /** Waits until the message may go; false when the signal aborted first. */
   async take(signal: AbortSignal, keys: MessageKeys): Promise<boolean> {
     const { perDomainPerSecond, perSenderPerSecond } = this.options.limits;
-    this.observe();
+    this.observe(1);
     const slowMs = this.slowWaitMs();
     if (slowMs > 0) await sleep(slowMs, signal);
     if (signal.aborted) return false;
@@ -124,6 +128,10 @@ export class LaneLimiter {
     this.pausedUntil = Math.max(this.pausedUntil, now + (retryAfterMs ?? DEFAULT_PAUSE_MS));
     if (now - this.slowedAt < SLOWDOWN_INTERVAL_MS) return;
     this.recover();
+    if (this.share >= 1) {
+      const windowMs = Math.max(SHORTEST_WINDOW_MS, now - this.window.startedAt);
+      this.seenPerSecond = Math.max(this.seenPerSecond, (this.window.count * 1000) / windowMs);
+    }
     this.share = Math.max(MIN_SHARE, this.share * SLOWDOWN_FACTOR);
     this.slowedAt = now;
   }
@@ -165,7 +173,8 @@ export class LaneLimiter {
     const pauseMs = Math.max(0, this.pausedUntil - now);
     if (this.share >= 1) return pauseMs;
     const base = Math.min(this.sustained(), Math.max(1, this.seenPerSecond));
-    const slot = reserve({ ...rateOf(base * this.share, 1000, 's'), burst: 1 }, this.slowTat, now, 1);
+    const perSecond = Math.max(base * this.share, Math.min(MIN_PER_SECOND, this.sustained()));
+    const slot = reserve({ ...rateOf(perSecond, 1000, 's'), burst: 1 }, this.slowTat, now, 1);
     this.slowTat = slot.tatMs;
     return Math.max(pauseMs, slot.atMs - now);
   }
@@ -177,9 +186,11 @@ export class LaneLimiter {
     return rates.length ? Math.min(...rates) : Number.POSITIVE_INFINITY;
   }
 
-  private observe(): void {
+  /** Messages that are about to go; called for those that need not be waited for. */
+  observe(count: number): void {
     const now = this.now();
-    this.window.count++;
+    if (this.window.startedAt === 0) this.window.startedAt = now;
+    this.window.count += count;
     if (now - this.window.startedAt < 1000) return;
     // While slowed down, what is seen says nothing about what the provider takes.
     if (this.share >= 1 || this.seenPerSecond === 0)

@@ -27,6 +27,7 @@ export async function sendWindow(messages: QueuedMessage[], context: WindowConte
   const outcomes: Outcome[] = new Array(messages.length).fill(UNSENT);
   const inFlight: Promise<void>[] = [];
   let providerGone = false;
+  if (context.limiter.unlimited) context.limiter.observe(messages.length);
   for (let i = 0; i < messages.length; i++) {
     const prepared = context.composer.outgoing(messages[i]!);
     if ('kind' in prepared) {
