@@ -8,14 +8,19 @@ import type { SharedLimits } from './shared-limits.ts';
  */
 const HOLD_MS = 40;
 const LONGEST_NAP_MS = 250;
-/** A limit that is used for the first time starts with its burst spent and this much late: cold connections clump. */
+/**
+ * A limit that is used for the first time starts with its burst spent, this much late, and at half its speed for a
+ * while: the first messages wait for cold connections and arrive together with later ones.
+ */
 const GENTLE_START_MS = 100;
+const WARM_UP_MS = 400;
 const MOST_SPENT_MS = 50;
 
 /** Tokens for one key (a provider, a sender address, a recipient domain), shared if there is a store for it. */
 export class TokenBucket {
   private limits: RateLimit[];
   private tats: number[];
+  private firstUsed = 0;
   private held = 0;
   private heldUntil = 0;
   private leasing: Promise<void> | null = null;
@@ -107,6 +112,8 @@ export class TokenBucket {
   private reserveLocal(): number {
     const now = this.now();
     let atMs = now;
+    this.firstUsed ||= now;
+    const warmingUp = now - this.firstUsed < WARM_UP_MS;
     this.limits.forEach((limit, i) => {
       const share = {
         ...limit,
@@ -116,7 +123,7 @@ export class TokenBucket {
       const intervalMs = share.periodMs / share.amount;
       const start = now + Math.min(share.burst * intervalMs, MOST_SPENT_MS) + GENTLE_START_MS;
       const slot = reserve(share, this.tats[i] || start, now, 1);
-      this.tats[i] = slot.tatMs;
+      this.tats[i] = slot.tatMs + (warmingUp ? Math.min(intervalMs, MOST_SPENT_MS) : 0);
       atMs = Math.max(atMs, slot.atMs);
     });
     return atMs - now;

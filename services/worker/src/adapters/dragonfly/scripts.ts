@@ -5,13 +5,10 @@
 const PRESENCE = `
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local present = 1
-if ARGV[1] ~= '' then
-  redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-  redis.call('PEXPIRE', KEYS[1], 60000)
-  present = redis.call('ZCARD', KEYS[1])
-end
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], 60000)
+local present = redis.call('ZCARD', KEYS[1])
 `;
 
 /** KEYS: presence. ARGV: sender, microseconds it counts for. */
@@ -20,32 +17,36 @@ export const PRESENT = `${PRESENCE} return present`;
 /**
  * GCRA of several limits at once, by the server's clock. KEYS: presence, then one a limit; ARGV: sender,
  * microseconds it counts for, live senders, wanted tokens, then interval in microseconds and burst of each. A
- * limit that was not used lately starts with its burst spent and 100 ms late, since cold connections let the
- * first messages arrive in a clump. Returns granted tokens and, when none, microseconds to wait.
+ * limit that was not used lately starts with its burst spent, 100 ms late and at half its speed for 400 ms, since
+ * the first messages wait for cold connections and arrive together with later ones. A limit's value is its
+ * theoretical arrival time and when it was first used. Returns granted tokens and, when none, microseconds to wait.
  */
 export const LEASE = `${PRESENCE}
 local part = math.max(tonumber(ARGV[3]), present) / present
 local granted = tonumber(ARGV[4])
 local wait = 0
-local tats = {}
+local tats, costs, firsts = {}, {}, {}
 for i = 2, #KEYS do
   local interval = tonumber(ARGV[2 * i + 1]) * part
   local burst = math.max(1, math.floor(tonumber(ARGV[2 * i + 2]) / part))
   local known = redis.call('GET', KEYS[i])
   if not known then
-    known = string.format('%.0f', now + math.min(burst * interval, 50000) + 100000)
+    known = string.format('%.0f %.0f', now + math.min(burst * interval, 50000) + 100000, now)
     redis.call('SET', KEYS[i], known, 'PX', 1000)
   end
-  local tat = math.max(tonumber(known), now)
-  tats[i] = tat
-  local free = math.floor((now + burst * interval - tat) / interval)
+  local tat, first = string.match(known, '(%d+) (%d+)')
+  tat = math.max(tonumber(tat), now)
+  local cost = interval
+  if now - tonumber(first) < 400000 then cost = interval + math.min(interval, 50000) end
+  tats[i], costs[i], firsts[i] = tat, cost, first
+  local free = math.floor((now + burst * interval - tat) / cost)
   if free < granted then granted = math.max(free, 0) end
-  wait = math.max(wait, tat + interval - burst * interval - now)
+  wait = math.max(wait, tat + cost - burst * interval - now)
 end
 if granted == 0 then return {0, math.max(1, math.ceil(wait))} end
 for i = 2, #KEYS do
-  local tat = tats[i] + granted * tonumber(ARGV[2 * i + 1]) * part
-  redis.call('SET', KEYS[i], string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000) + 1000)
+  local tat = tats[i] + granted * costs[i]
+  redis.call('SET', KEYS[i], string.format('%.0f %s', tat, firsts[i]), 'PX', math.ceil((tat - now) / 1000) + 1000)
 end
 return {granted, 0}
 `;
