@@ -1,14 +1,8 @@
 import { Command, CommanderError, Option } from 'commander';
+import { aborted, action, rendered } from './action.ts';
 import { EXIT } from './cli-error.ts';
 import type { ApiFlags } from './commands/api-context.ts';
-import {
-  actOnBatch,
-  listBatches,
-  type Rendered,
-  type RetryFlags,
-  retryBatch,
-  showBatch,
-} from './commands/batch.ts';
+import { actOnBatch, listBatches, type RetryFlags, retryBatch, showBatch } from './commands/batch.ts';
 import type { StackFlags, UpFlags } from './commands/context.ts';
 import { down } from './commands/down.ts';
 import { env } from './commands/env.ts';
@@ -29,7 +23,6 @@ import { type SendFlags, send } from './commands/send.ts';
 import { status } from './commands/status.ts';
 import { type UpResult, up } from './commands/up.ts';
 import { upText } from './commands/up-text.ts';
-import { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
 const VERSION = process.env.BATCHSENDER_VERSION ?? '0.0.0';
@@ -42,38 +35,6 @@ const program = new Command('batchsender')
   .option('--stack <name>', 'name of the stack (default: "default", or BATCHSENDER_STACK)')
   .showHelpAfterError('(see --help)')
   .exitOverride();
-
-/** First INT, TERM or HUP aborts; a second one ends the process. */
-const aborted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    if (aborted.signal.aborted) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
-    aborted.abort(signal === 'SIGHUP' ? 'SIGTERM' : signal);
-  });
-}
-
-type Flags = StackFlags & { json?: boolean; quiet?: boolean };
-
-/** Runs a command with all its flags, global ones included, and turns what it throws into an exit code. */
-function action(run: (output: Output, flags: Flags, args: string[]) => Promise<number | undefined>) {
-  return async (...given: unknown[]) => {
-    const command = given.at(-1) as Command;
-    const flags = command.optsWithGlobals<Flags>();
-    const output = new Output({ json: flags.json === true, quiet: flags.quiet === true });
-    try {
-      process.exitCode = (await run(output, flags, command.args)) ?? EXIT.ok;
-    } catch (error) {
-      process.exitCode = output.failure(error);
-    }
-  };
-}
-
-const rendered = <F extends Flags>(run: (flags: F, args: string[]) => Promise<Rendered<object>>) =>
-  action(async (output, flags, args) => {
-    const { value, text } = await run(flags as F, args);
-    output.result(value, text);
-    return EXIT.ok;
-  });
 
 program
   .command('up')

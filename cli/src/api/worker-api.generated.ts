@@ -2172,8 +2172,10 @@ export interface paths {
                             provider: {
                                 name: string;
                                 state: string;
+                                /** @description what the limits allow; null without a limit */
                                 perSecond: number | null;
                                 perDay: number | null;
+                                /** @description of the daily limit, after what went out in the last 24 hours; null without a limit */
                                 leftToday: number | null;
                             };
                             /** @description at the limits of the provider; null without one */

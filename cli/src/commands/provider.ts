@@ -3,6 +3,7 @@ import { CliError, EXIT } from '../cli-error.ts';
 import { table } from '../output/table.ts';
 import { type ApiFlags, workerApi } from './api-context.ts';
 import type { Rendered } from './batch.ts';
+import { pairs } from './pairs.ts';
 
 export interface AddFlags extends ApiFlags {
   kind: string;
@@ -61,16 +62,6 @@ export async function resumeProvider(name: string, flags: ApiFlags): Promise<Ren
 export async function removeProvider(name: string, flags: ApiFlags): Promise<Rendered<{ removed: string }>> {
   await workerApi(flags).delete(`/api/providers/${encodeURIComponent(name)}`);
   return { value: { removed: name }, text: `removed ${name}` };
-}
-
-function pairs(flag: string, values: string[] = []): Record<string, string> {
-  return Object.fromEntries(
-    values.map((value) => {
-      const at = value.indexOf('=');
-      if (at <= 0) throw new CliError('option_invalid', EXIT.usage, `${flag} ${value} is not NAME=VALUE.`);
-      return [value.slice(0, at), value.slice(at + 1)];
-    }),
-  );
 }
 
 function numeric(name: string, value: string): number {

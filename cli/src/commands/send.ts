@@ -6,6 +6,7 @@ import { CliError, EXIT } from '../cli-error.ts';
 import type { Output } from '../output/output.ts';
 import { type ApiFlags, workerApi } from './api-context.ts';
 import { followBatch } from './follow.ts';
+import { pairs } from './pairs.ts';
 import { preflightLines } from './preflight-text.ts';
 
 export interface SendFlags extends ApiFlags {
@@ -105,22 +106,11 @@ export async function send(
 async function dryRun(api: WorkerApi, batch: Batch, imported: Import, output: Output): Promise<SendResult> {
   try {
     const preflight = await api.post<Preflight>(`/api/batches/${batch.id}/preflight`);
-    for (const line of preflightLines(preflight)) output.event({}, line);
+    if (!output.json) for (const line of preflightLines(preflight)) output.event({}, line);
     return { batch, import: imported, preflight, exitCode: preflight.ok ? EXIT.ok : EXIT.messagesFailed };
   } finally {
     await api.delete(`/api/batches/${batch.id}`).catch(() => {});
   }
-}
-
-/** `NAME=VALUE` entries as a record. */
-function pairs(flag: string, entries: string[]): Record<string, string> {
-  return Object.fromEntries(
-    entries.map((entry) => {
-      const [, name, value] = /^([^=]+)=(.*)$/s.exec(entry) ?? [];
-      if (name !== undefined && value !== undefined) return [name, value];
-      throw new CliError('pair_invalid', EXIT.usage, `${flag} ${entry} is not NAME=VALUE.`);
-    }),
-  );
 }
 
 const CONTENT_TYPES: Record<string, string> = {

@@ -39,14 +39,16 @@ export const worker: Component = {
 export function workerEnv(context: ComponentContext): Record<string, string> {
   const { env } = context;
   const passed = Object.fromEntries(
-    ['NODE_ENV', 'LOG_LEVEL', 'LEASE_MS', 'NODE_OPTIONS', 'ROLES'].flatMap((name) =>
-      env[name] ? [[name, env[name] as string]] : [],
+    ['NODE_ENV', 'LOG_LEVEL', 'LEASE_MS', 'NODE_OPTIONS', 'ROLES', 'PREFLIGHT_ABOVE', 'DNS_SERVERS'].flatMap(
+      (name) => (env[name] ? [[name, env[name] as string]] : []),
     ),
   );
   const optional = {
     CLICKHOUSE_URL: context.urlOf('clickhouse'),
     NATS_URL: context.urlOf('nats'),
     REDIS_URL: context.urlOf('dragonfly'),
+    // Senders write links that lead to the worker's API; recipients elsewhere need a public address.
+    PUBLIC_URL: env.PUBLIC_URL || context.urlOf('worker'),
   };
   return {
     PATH: env.PATH ?? '',
@@ -58,8 +60,6 @@ export function workerEnv(context: ComponentContext): Record<string, string> {
     HOST: context.host,
     PORT: String(context.port()),
     SECRET_KEY: context.stack.secrets.secretKey,
-    // Every sender writes links that lead to the worker's API; recipients elsewhere need a public address.
-    PUBLIC_URL: env.PUBLIC_URL || context.urlOf('worker') || 'http://127.0.0.1:6001',
     STACK_ID: context.stack.id,
   };
 }

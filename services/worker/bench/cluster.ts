@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Child, startChild, usage } from './child.ts';
+import { freePort } from './free-port.ts';
 
 const here = import.meta.dirname;
 const cli = join(here, '../../../../cli/bin/batchsender.mjs');
@@ -89,13 +89,4 @@ function groupCpu(pid: number): number {
   } catch {
     return 0;
   }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from './child.ts';
-import { freePort } from './cluster.ts';
+import { freePort } from './free-port.ts';
 
 export type SinkKind = 'http' | 'smtp';
 export const HTTP_CONCURRENCY = 64;

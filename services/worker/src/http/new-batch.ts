@@ -3,7 +3,7 @@ import { parseEmail } from '../domain/address/email.ts';
 import { CHANNELS } from '../domain/channel.ts';
 import {
   type Attachment,
-  decodedBytes,
+  attachmentBytes,
   MAX_ATTACHMENT_BYTES,
   MAX_ATTACHMENTS,
 } from '../domain/content/attachment.ts';
@@ -134,7 +134,7 @@ export async function newBatch(body: NewBatchRequest, accountId: string, deps: A
     from,
     replyTo: checkSender('replyTo', body.replyTo, false),
     template,
-    attachments: attachments(body),
+    attachments: attachmentsOf(body),
     scheduledAt: scheduledInstant(body.scheduledAt, body.timezone),
     options: {
       uncertainPolicy: body.uncertainPolicy,
@@ -176,12 +176,17 @@ function checkPublicUrl({ tracking, unsubscribe }: NewBatchRequest, deps: AppDep
   });
 }
 
-function attachments({ attachments = [], channel }: NewBatchRequest): Attachment[] {
+function attachmentsOf({ attachments = [], channel }: NewBatchRequest): Attachment[] {
   if (attachments.length && channel !== 'email')
     throw new AppError('attachments_channel', 422, 'Only e-mail takes attachments.', {
       field: 'attachments',
     });
-  const bytes = attachments.reduce((sum, { content }) => sum + decodedBytes(content), 0);
+  const files = attachments.map(({ content, contentId = null, ...one }) => ({
+    ...one,
+    contentId,
+    base64: content,
+  }));
+  const bytes = attachmentBytes(files);
   if (bytes > MAX_ATTACHMENT_BYTES)
     throw new AppError(
       'attachments_too_large',
@@ -189,12 +194,7 @@ function attachments({ attachments = [], channel }: NewBatchRequest): Attachment
       `The attachments have ${bytes} bytes; at most ${MAX_ATTACHMENT_BYTES} together.`,
       { field: 'attachments', fix: 'Link to large files instead.' },
     );
-  return attachments.map(({ filename, contentType, content, contentId = null }) => ({
-    filename,
-    contentType,
-    contentId,
-    base64: content,
-  }));
+  return files;
 }
 
 export async function providerFor(

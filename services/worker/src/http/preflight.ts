@@ -5,6 +5,7 @@ import { checkSenderDomain, type SenderDomainCheck } from '../domain/sender-doma
 import type { BatchContent } from '../pipeline/chunk-store.ts';
 import { type RenderFailure, type RenderReport, renderReport } from '../pipeline/preflight.ts';
 import type { AppDeps } from './app.ts';
+import type { Preflight } from './preflight-schema.ts';
 import type { BatchDetail } from './stores.ts';
 
 /** Gmail and Yahoo ask one-click unsubscribe, SPF, DKIM and DMARC of whoever sends more than this a day. */
@@ -12,39 +13,7 @@ const BULK_PER_DAY = 5000;
 /** Mails above this are cut off by Gmail's reader ("message clipped"), bytes of HTML. */
 const CLIPPED_AT_BYTES = 102_400;
 
-export interface PreflightProblem {
-  severity: 'error' | 'warning';
-  code: string;
-  message: string;
-  fix: string | null;
-}
-
-export interface Preflight {
-  ok: boolean;
-  at: string;
-  problems: PreflightProblem[];
-  recipients: {
-    total: number;
-    willBeSent: number;
-    suppressed: number;
-    failing: number;
-    /** Rows of uploads that are not in the batch, by reason. */
-    rejected: Record<string, number>;
-  };
-  rendering: RenderReport;
-  sender: SenderDomainCheck | null;
-  oneClickUnsubscribe: boolean;
-  provider: {
-    name: string;
-    state: string;
-    /** Messages per second that the limits allow; null without a limit. */
-    perSecond: number | null;
-    perDay: number | null;
-    /** Of the daily limit, after what went out in the last 24 hours; null without a limit. */
-    leftToday: number | null;
-  };
-  etaSeconds: number | null;
-}
+type PreflightProblem = Preflight['problems'][number];
 
 /** Everything that can be known before the first message goes out. */
 export async function preflight(accountId: string, id: string, deps: AppDeps): Promise<Preflight> {
@@ -88,8 +57,8 @@ export async function preflight(accountId: string, id: string, deps: AppDeps): P
 }
 
 /** @throws AppError `preflight_required` for a large batch that has not passed one as it is now */
-export function requirePreflight(batch: BatchDetail, above: number | undefined): void {
-  if (above === undefined || batch.total <= above || batch.state !== 'draft') return;
+export function requirePreflight(batch: BatchDetail, above: number): void {
+  if (batch.total <= above || batch.state !== 'draft') return;
   if (batch.preflight?.ok && batch.preflight.total === batch.total) return;
   throw new AppError(
     'preflight_required',

@@ -181,8 +181,6 @@ export interface BatchStore {
   act(accountId: string, id: string, action: BatchAction): Promise<void>;
   /** Returns how many messages get another round. @throws AppError `batch_state_conflict` */
   retry(accountId: string, id: string, request: RetryRequest): Promise<number>;
-  /** A batch that got no recipients because its upload failed can go as if it had never been. */
-  discard(accountId: string, id: string): Promise<void>;
   queue(accountId: string): Promise<QueueView[]>;
   /** What is sent. @throws AppError `batch_not_found` */
   content(accountId: string, id: string): Promise<BatchContent>;

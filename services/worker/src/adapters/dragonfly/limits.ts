@@ -67,22 +67,27 @@ export class DragonflyLimits implements SharedLimits, Agent {
       this.redis.leaseTokens(keys.length + 1, SENDERS, ...keys, ...this.self(), senders, want, ...args),
     );
     if (answer) return { granted: answer[0], waitMs: answer[1] / 1000 };
-    const stillCountedMs = this.presentUntil - performance.now();
-    return stillCountedMs > 0 ? { granted: 0, waitMs: stillCountedMs } : null;
+    return this.stillCountedMs > 0 ? { granted: 0, waitMs: this.stillCountedMs } : null;
   }
 
   async seats(key: string, request: SeatRequest): Promise<number | null> {
     const { limit, inFlight, wanted, senders } = request;
     const args = [senders, limit, inFlight, wanted ? 1 : 0, SEATS_KEPT_MS * 1000];
-    return this.ask(() => this.redis.takeSeats(SENDERS, `${PREFIX}{${key}}:seats`, ...this.self(), ...args));
-  }
-
-  async ping(): Promise<void> {
-    await this.redis.ping();
+    const answer = await this.ask(() =>
+      this.redis.takeSeats(SENDERS, `${PREFIX}{${key}}:seats`, ...this.self(), ...args),
+    );
+    if (answer !== null) return answer;
+    // What is in flight has its seats in the store still; a share on top of them could exceed the limit.
+    return this.stillCountedMs > 0 ? inFlight : null;
   }
 
   async close(): Promise<void> {
     this.redis.disconnect();
+  }
+
+  /** How long the others go on counting this sender in, milliseconds. */
+  private get stillCountedMs(): number {
+    return Math.max(0, this.presentUntil - performance.now());
   }
 
   private self(): [string, number] {

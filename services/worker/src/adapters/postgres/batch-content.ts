@@ -6,9 +6,10 @@ import type { Pool } from './pool.ts';
 const PAGE = 1000;
 
 /** What sending needs to know of a batch. */
-export async function batchContent(pool: Pool, batchId: string): Promise<BatchContent> {
+export async function batchContent(pool: Pool, batchId: string): Promise<BatchContent | null> {
   const { rows } = await pool.query('SELECT * FROM batches WHERE id = $1', [batchId]);
   const row = rows[0];
+  if (!row) return null;
   return {
     id: row.id,
     accountId: row.account_id,

@@ -1,4 +1,4 @@
-import { allowedFrom, type BatchAction, type BatchState, transition } from '../../domain/batch-state.ts';
+import type { BatchAction, BatchState } from '../../domain/batch-state.ts';
 import { AppError, notFound } from '../../domain/errors.ts';
 import {
   MESSAGE_STATE_NAMES,
@@ -21,10 +21,9 @@ import type {
 import type { BatchContent, QueuedMessage } from '../../pipeline/chunk-store.ts';
 import { persist } from '../../pipeline/persist.ts';
 import { attachmentSummaries, storeAttachments } from './attachments.ts';
+import { actOnBatch } from './batch-actions.ts';
 import { batchContent, queuedRecipients } from './batch-content.ts';
 import { listMessages } from './messages.ts';
-import { notify } from './notifications.ts';
-import { holdChunks, makeReady } from './planning.ts';
 import { type Client, type Pool, transaction } from './pool.ts';
 import { isUuid } from './providers.ts';
 import { retryMessages } from './retry.ts';
@@ -67,13 +66,17 @@ export class PostgresBatches implements BatchStore {
     });
     const row = rows[0];
     if (!row) throw notFound('batch', id);
+    const [attachments, pace] = await Promise.all([
+      attachmentSummaries(this.pool, id),
+      this.pace(id, row.state),
+    ]);
     return {
       ...view(row),
       template: row.template,
       options: row.options,
-      attachments: await attachmentSummaries(this.pool, id),
+      attachments,
       preflight: row.preflight,
-      ...(await this.pace(id, row.state)),
+      ...pace,
     };
   }
 
@@ -115,7 +118,10 @@ export class PostgresBatches implements BatchStore {
 
   async act(accountId: string, id: string, action: BatchAction): Promise<void> {
     if (!isUuid(id)) throw notFound('batch', id);
-    await persist(() => transaction(this.pool, (client) => act(client, accountId, id, action)), this.log);
+    await persist(
+      () => transaction(this.pool, (client) => actOnBatch(client, accountId, id, action)),
+      this.log,
+    );
   }
 
   async retry(accountId: string, id: string, request: RetryRequest): Promise<number> {
@@ -126,16 +132,10 @@ export class PostgresBatches implements BatchStore {
     );
   }
 
-  async discard(accountId: string, id: string): Promise<void> {
-    await this.pool.query(
-      `DELETE FROM batches WHERE account_id = $1 AND id = $2 AND state = 'draft' AND total = 0`,
-      [accountId, id],
-    );
-  }
-
   async content(accountId: string, id: string): Promise<BatchContent> {
-    await this.get(accountId, id);
-    return batchContent(this.pool, id);
+    const content = isUuid(id) ? await batchContent(this.pool, id) : null;
+    if (content?.accountId !== accountId) throw notFound('batch', id);
+    return content;
   }
 
   recipients(id: string, accountId: string): AsyncIterable<QueuedMessage[]> {
@@ -210,84 +210,6 @@ async function insertBatch(client: Client, accountId: string, id: string, batch:
     ],
   );
   await storeAttachments(client, id, batch.attachments);
-}
-
-async function act(client: Client, accountId: string, id: string, action: BatchAction): Promise<void> {
-  const { rows } = await client.query<{
-    state: BatchState;
-    total: number;
-    started_at: Date | null;
-    scheduled_at: Date | null;
-  }>(
-    'SELECT state, total, started_at, scheduled_at FROM batches WHERE account_id = $1 AND id = $2 FOR UPDATE',
-    [accountId, id],
-  );
-  const batch = rows[0];
-  if (!batch) throw notFound('batch', id);
-  const to = transition(batch.state, action);
-  if (!to) {
-    throw new AppError(
-      'batch_state_conflict',
-      409,
-      `A batch that is ${batch.state} cannot be told to ${action}; only one that is ${allowedFrom(action).join(', ')}.`,
-    );
-  }
-  if (action === 'send' && batch.total === 0) {
-    throw new AppError('batch_empty', 409, 'The batch has no recipients.', {
-      fix: `Upload them first: POST /api/batches/${id}/recipients`,
-    });
-  }
-  if (to === batch.state) return;
-  if (action === 'pause') await pause(client, id);
-  else if (action === 'cancel') await cancel(client, id);
-  else await open(client, id, batch);
-}
-
-/** Sends now, or at the scheduled time when that is still to come. */
-async function open(
-  client: Client,
-  id: string,
-  batch: { state: BatchState; started_at: Date | null; scheduled_at: Date | null },
-) {
-  const waits =
-    batch.started_at === null &&
-    batch.state !== 'scheduled' &&
-    batch.scheduled_at !== null &&
-    batch.scheduled_at > new Date();
-  if (waits) {
-    await client.query(`UPDATE batches SET state = 'scheduled' WHERE id = $1`, [id]);
-    return;
-  }
-  await client.query(
-    `UPDATE batches SET state = 'sending', started_at = coalesce(started_at, now()) WHERE id = $1`,
-    [id],
-  );
-  await makeReady(client, id);
-}
-
-async function pause(client: Client, id: string): Promise<void> {
-  await client.query(`UPDATE batches SET state = 'paused' WHERE id = $1`, [id]);
-  await holdChunks(client, id);
-}
-
-/** Whatever is not in flight is cancelled at once; chunks in flight follow when their window is settled. */
-async function cancel(client: Client, id: string): Promise<void> {
-  await client.query(`UPDATE batches SET state = 'cancelled', finished_at = now() WHERE id = $1`, [id]);
-  await client.query('DELETE FROM deferrals WHERE batch_id = $1', [id]);
-  await client.query(
-    `UPDATE chunks c SET
-       state = CASE state WHEN 'leased' THEN state ELSE 'done' END,
-       halt = CASE state WHEN 'leased' THEN 'cancelled' END,
-       cancelled = CASE WHEN ns IS NOT NULL AND state <> 'leased' THEN 0
-                        WHEN state = 'leased' THEN cancelled + deferred
-                        ELSE cancelled + deferred + queued END,
-       deferred = 0,
-       queued = CASE state WHEN 'leased' THEN queued ELSE 0 END
-     WHERE batch_id = $1`,
-    [id],
-  );
-  await notify(client, 'batch_control', id);
-  await notify(client, 'planner', '');
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a row as pg types it

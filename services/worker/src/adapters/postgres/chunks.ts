@@ -114,7 +114,7 @@ export class PostgresChunks implements ChunkStore {
   }
 
   async batch(batchId: string): Promise<BatchContent> {
-    return batchContent(this.pool, batchId);
+    return (await batchContent(this.pool, batchId))!;
   }
 
   async settle(

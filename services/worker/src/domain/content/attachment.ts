@@ -17,7 +17,7 @@ export function attachmentBytes(attachments: readonly Attachment[]): number {
 }
 
 /** Bytes that base64 text stands for. */
-export function decodedBytes(base64: string): number {
+function decodedBytes(base64: string): number {
   const padding = base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0;
   return (base64.length / 4) * 3 - padding;
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { BATCH_ACTIONS } from '../../domain/batch-state.ts';
+import { BATCH_ACTIONS, type BatchAction } from '../../domain/batch-state.ts';
 import { AppError } from '../../domain/errors.ts';
 import { MESSAGE_STATE_NAMES, type MessageState } from '../../domain/message-state.ts';
 import type { AppDeps } from '../app.ts';
@@ -44,11 +44,7 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
     async (request, reply) => {
       const accountId = accountOf(request);
       const id = await batches.create(accountId, await newBatch(request.body, accountId, deps));
-      const imported = await addRecipients(id, accountId, request.body, deps);
-      if (request.body.send) {
-        requirePreflight(await batches.get(accountId, id), deps.preflightAbove);
-        await batches.act(accountId, id, 'send');
-      }
+      const imported = await fill(id, accountId, request.body, deps);
       return reply
         .code(201)
         .send({ ...batchDetail(await batches.get(accountId, id), deps.limitOf), import: imported });
@@ -97,9 +93,7 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
         schema: { params: IdParams, response: { 200: BatchDetailReply, 404: ErrorReply, 409: ErrorReply } },
       },
       async (request) => {
-        if (action === 'send')
-          requirePreflight(await batches.get(accountOf(request), request.params.id), deps.preflightAbove);
-        await batches.act(accountOf(request), request.params.id, action);
+        await act(accountOf(request), request.params.id, action, deps);
         return batchDetail(await batches.get(accountOf(request), request.params.id), deps.limitOf);
       },
     );
@@ -160,23 +154,36 @@ export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
   );
 }
 
-/** Inline recipients go the way of an upload; when none can be used, the batch is as if it had never been. */
+async function act(accountId: string, id: string, action: BatchAction, deps: AppDeps): Promise<void> {
+  if (action === 'send' && deps.preflightAbove !== undefined)
+    requirePreflight(await deps.batches.get(accountId, id), deps.preflightAbove);
+  await deps.batches.act(accountId, id, action);
+}
+
+/** Adds the recipients of a new batch and sends it; when either fails, the batch is as if it had never been. */
+async function fill(id: string, accountId: string, body: NewBatchRequest, deps: AppDeps) {
+  try {
+    const imported = await addRecipients(id, accountId, body, deps);
+    if (body.send) await act(accountId, id, 'send', deps);
+    return imported;
+  } catch (error) {
+    await deps.batches.remove(accountId, id);
+    throw error;
+  }
+}
+
+/** Inline recipients go the way of an upload. */
 async function addRecipients(id: string, accountId: string, body: NewBatchRequest, deps: AppDeps) {
   if (!body.recipients) return null;
   const key = body.channel === 'email' ? 'email' : 'phone';
   const lines = body.recipients.map(
     ({ address, variables }) => `${JSON.stringify({ [key]: address, ...omit(variables ?? {}, key) })}\n`,
   );
-  try {
-    return await deps.imports.import(accountId, id, Readable.from(lines.map((line) => Buffer.from(line))), {
-      channel: body.channel,
-      format: 'ndjson',
-      addressColumn: key,
-    });
-  } catch (error) {
-    await deps.batches.discard(accountId, id);
-    throw error;
-  }
+  return deps.imports.import(accountId, id, Readable.from(lines.map((line) => Buffer.from(line))), {
+    channel: body.channel,
+    format: 'ndjson',
+    addressColumn: key,
+  });
 }
 
 function omit(variables: Record<string, unknown>, key: string): Record<string, unknown> {
