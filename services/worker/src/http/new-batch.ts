@@ -121,7 +121,7 @@ export type NewBatchRequest = z.infer<typeof NewBatchBody>;
 /** Everything is checked before anything is stored. */
 export async function newBatch(body: NewBatchRequest, accountId: string, deps: AppDeps): Promise<NewBatch> {
   checkZone(body.timezone);
-  const template = completeTemplate(body.template);
+  const template = await completeTemplate(body.template);
   compileTemplate(template, { timezone: body.timezone });
   checkHeaders(body);
   checkPublicUrl(body, deps);

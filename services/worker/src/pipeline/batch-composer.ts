@@ -63,11 +63,9 @@ export class BatchComposer {
       this.needsOwnVariables ? withOwn(variables, address, unsubscribe) : variables,
     );
     if (!rendered.ok) throw new CannotCompose(rendered.problems);
-    const { headers, ...content } = rendered.content;
+    const { headers, subject, html, text } = rendered.content;
     const { overrides } = batch;
-    const subject = overrides.subject ? override(variables, overrides.subject) : null;
-    if (subject !== null) content.subject = subject;
-    if (this.rewrites && content.html !== undefined) content.html = this.track(content.html, n, unsubscribe);
+    const ownSubject = overrides.subject ? override(variables, overrides.subject) : null;
     return {
       id: `${batch.id}.${n}`,
       batchId: batch.id,
@@ -78,7 +76,11 @@ export class BatchComposer {
       replyTo: mailboxOverride(variables, overrides.replyTo) ?? batch.replyTo,
       headers: unsubscribe ? { ...headers, ...oneClick(unsubscribe) } : headers,
       vars: variables,
-      content,
+      content: {
+        subject: ownSubject ?? subject,
+        html: this.rewrites && html !== undefined ? this.track(html, n, unsubscribe) : html,
+        text,
+      },
       attachments: batch.attachments,
     };
   }

@@ -157,6 +157,7 @@ export class Sender implements Agent {
     const stop = new AbortController();
     // One listener a message in flight is meant here, not a leak.
     setMaxListeners(0, stop.signal);
+    stop.signal.addEventListener('abort', () => state.slots.wake());
     const controllers = this.active.get(chunk.batchId) ?? new Set();
     this.active.set(chunk.batchId, controllers.add(stop));
     const renewal = setInterval(() => this.renew(chunk, lease), this.deps.leaseMs / 3);

@@ -32,21 +32,18 @@ export class Slots {
     return true;
   }
 
-  /** Waits for a place; false when the signal aborted first. */
-  turn(signal: AbortSignal): Promise<boolean> {
-    return new Promise((resolve) => {
-      const settle = (granted: boolean) => {
-        signal.removeEventListener('abort', abandon);
-        resolve(granted);
-      };
-      const abandon = () => {
-        this.waiting.delete(settle);
-        settle(false);
-      };
-      if (signal.aborted) return resolve(false);
-      signal.addEventListener('abort', abandon);
-      this.waiting.add(settle);
-    });
+  /** Waits for a place; false when it was woken without one, to look whether it should still wait. */
+  turn(): Promise<boolean> {
+    return new Promise((resolve) => this.waiting.add(resolve));
+  }
+
+  /**
+   * Wakes all who wait: somebody's chunk is to stop, and with no place at all nothing else would. Cheaper than a
+   * listener on the signal for each message that waits.
+   */
+  wake(): void {
+    for (const next of this.waiting) next(false);
+    this.waiting.clear();
   }
 
   give(): void {

@@ -39,7 +39,9 @@ export async function sendWindow(messages: QueuedMessage[], context: WindowConte
       !(await context.limiter.take(context.stop, keysOf(prepared, messages.length - i)))
     )
       break;
-    if (!context.slots.tryTake() && !(await context.slots.turn(context.stop))) break;
+    let placed = context.slots.tryTake();
+    while (!placed && !context.stop.aborted) placed = await context.slots.turn();
+    if (!placed) break;
     if (context.stop.aborted || !context.lease.valid || providerGone) {
       context.slots.give();
       break;

@@ -15,10 +15,9 @@ test('shares of all senders add up to the limit, also with more senders than pla
 });
 
 test('fewer places take effect as messages come back, more at once', async () => {
-  const { signal } = new AbortController();
   const slots = new Slots(2);
   expect([slots.tryTake(), slots.tryTake(), slots.tryTake()]).toEqual([true, true, false]);
-  const waiting = [slots.turn(signal), slots.turn(signal)];
+  const waiting = [slots.turn(), slots.turn()];
   slots.resize(1);
   slots.give();
   expect(slots.inFlight).toBe(1);
@@ -27,11 +26,10 @@ test('fewer places take effect as messages come back, more at once', async () =>
   expect(slots.inFlight).toBe(3);
 });
 
-test('waiting for a place ends with the signal and takes none', async () => {
-  const stop = new AbortController();
+test('waiting for a place ends when it is woken and takes none', async () => {
   const slots = new Slots(0);
-  const turn = slots.turn(stop.signal);
-  stop.abort();
+  const turn = slots.turn();
+  slots.wake();
   expect(await turn).toBe(false);
   slots.resize(1);
   expect(slots.tryTake()).toBe(true);

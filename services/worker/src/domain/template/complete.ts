@@ -1,5 +1,4 @@
 import { convert } from 'html-to-text';
-import { Engine } from 'mrml';
 import { compileTemplate, type TemplateSource } from './template.ts';
 import { TemplateError } from './template-error.ts';
 
@@ -19,11 +18,11 @@ export interface TemplateInput {
  *
  * @throws TemplateError
  */
-export function completeTemplate(input: TemplateInput): TemplateSource {
+export async function completeTemplate(input: TemplateInput): Promise<TemplateSource> {
   const { mjml, text, ...rest } = input;
   const template: TemplateSource = {
     ...rest,
-    ...(mjml === undefined ? {} : { html: htmlOfMjml(mjml) }),
+    ...(mjml === undefined ? {} : { html: await htmlOfMjml(mjml) }),
     ...(typeof text === 'string' ? { text } : {}),
   };
   if (text !== undefined || template.html === undefined) return template;
@@ -57,7 +56,9 @@ export function textOfHtml(html: string): string {
   });
 }
 
-function htmlOfMjml(mjml: string): string {
+/** The engine is WebAssembly: loaded by the first template that needs it. */
+async function htmlOfMjml(mjml: string): Promise<string> {
+  const { Engine } = await import('mrml');
   const engine = new Engine();
   try {
     const result = engine.toHtml(mjml);
