@@ -29,6 +29,18 @@ module.exports = {
       to: { path: '^services/worker/src/(adapters|http)' },
     },
     {
+      name: 'metrics-know-ports-only',
+      severity: 'error',
+      from: to(worker('metrics/')),
+      to: { path: '^services/worker/src/(adapters|http)' },
+    },
+    {
+      name: 'dockerode-only-in-the-docker-runtime',
+      severity: 'error',
+      from: { path: '^cli/src/', pathNot: '^cli/src/runtimes/docker/' },
+      to: { path: 'node_modules/(dockerode|tar-stream)' },
+    },
+    {
       name: 'adapters-do-not-know-each-other',
       severity: 'error',
       from: { path: '^services/worker/src/adapters/([^/]+)/' },

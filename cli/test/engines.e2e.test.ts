@@ -24,19 +24,3 @@ test.runIf(components.length > 0)(
       expect(reported.find((one) => one.name === name)).toMatchObject({ state: 'running' });
   },
 );
-
-test.runIf(components.includes('prometheus'))(
-  'the test batch shows up in Prometheus with nothing else done',
-  async () => {
-    const prometheus = reported.find((one) => one.name === 'prometheus')!.url!;
-    const query = async (promql: string) => {
-      const response = await fetch(`${prometheus}/api/v1/query?query=${encodeURIComponent(promql)}`);
-      const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } };
-      return Number(data.result[0]?.value[1] ?? 0);
-    };
-    await expect
-      .poll(() => query('sum(batchsender_messages_total{state="sent"})'), { timeout: 30_000, interval: 500 })
-      .toBeGreaterThanOrEqual(25);
-    expect(await query('up{job="worker"}')).toBe(1);
-  },
-);

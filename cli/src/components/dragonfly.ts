@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import type { Component } from './component.ts';
 import { findProgram } from './programs.ts';
 
-const PROGRAMS = ['dragonfly', 'valkey-server', 'redis-server'];
+export const DRAGONFLY_PROGRAMS = ['dragonfly', 'valkey-server', 'redis-server'];
 const MAX_MEMORY = '256mb';
 
 export const dragonfly: Component = {
@@ -14,16 +14,19 @@ export const dragonfly: Component = {
   needs: [],
   readyWithinMs: 15_000,
   locate(env) {
-    const found = findProgram(PROGRAMS, env);
+    const found = findProgram(DRAGONFLY_PROGRAMS, env);
     return found
       ? { present: true, how: found.path }
-      : { present: false, why: `${PROGRAMS.join(', ')} not found: rate limits are held in the process` };
+      : {
+          present: false,
+          why: `${DRAGONFLY_PROGRAMS.join(', ')} not found: rate limits are held in the process`,
+        };
   },
   async prepare(context) {
     mkdirSync(context.stack.data('dragonfly'), { recursive: true });
   },
   launch(context) {
-    const found = findProgram(PROGRAMS, context.env)!;
+    const found = findProgram(DRAGONFLY_PROGRAMS, context.env)!;
     const data = context.stack.data('dragonfly');
     const args =
       found.name === 'dragonfly'

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Component, fetchLocal } from './component.ts';
+import { GRAFANA_DASHBOARDS, GRAFANA_PROVISIONING } from './monitoring-files.ts';
 import { findProgram } from './programs.ts';
 
 export const grafana: Component = {
@@ -30,6 +31,10 @@ export const grafana: Component = {
         GF_SERVER_HTTP_ADDR: '127.0.0.1',
         GF_SERVER_HTTP_PORT: String(context.port()),
         GF_PATHS_DATA: context.stack.data('grafana'),
+        GF_PATHS_PROVISIONING: GRAFANA_PROVISIONING,
+        GF_SECURITY_ADMIN_PASSWORD: 'admin',
+        PROMETHEUS_URL: context.urlOf('prometheus') ?? '',
+        DASHBOARDS_PATH: GRAFANA_DASHBOARDS,
         GF_ANALYTICS_REPORTING_ENABLED: 'false',
         GF_ANALYTICS_CHECK_FOR_UPDATES: 'false',
       },

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
-import { type Component, type ComponentContext, fetchLocal } from './component.ts';
+import { type Component, type ComponentContext, type ComponentName, fetchLocal } from './component.ts';
+import { DRAGONFLY_PROGRAMS } from './dragonfly.ts';
+import { fingerprint, prometheusConfiguration, scrapeTargets } from './monitoring-files.ts';
 import { findProgram } from './programs.ts';
 
 export const prometheus: Component = {
@@ -20,18 +20,28 @@ export const prometheus: Component = {
   },
   async prepare(context) {
     mkdirSync(context.stack.data('prometheus'), { recursive: true });
-    writeFileSync(configFile(context), stringify(configuration(context)));
+    const folder = configFolder(context);
+    mkdirSync(join(folder, 'targets'), { recursive: true });
+    const files = { ...prometheusConfiguration(), ...scrapeTargets(context, addressOf(context)) };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   },
   launch(context) {
     return {
       program: findProgram(['prometheus'], context.env)!.path,
       args: [
-        `--config.file=${configFile(context)}`,
+        `--config.file=${join(configFolder(context), 'prometheus.yml')}`,
         `--storage.tsdb.path=${context.stack.data('prometheus')}`,
         `--web.listen-address=127.0.0.1:${context.port()}`,
         '--storage.tsdb.retention.time=15d',
       ],
-      env: { PATH: context.env.PATH ?? '', CONFIGURATION: fingerprint(context) },
+      env: {
+        PATH: context.env.PATH ?? '',
+        // Another configuration means a restart; so do other targets, which are written before the start.
+        CONFIGURATION: fingerprint({
+          ...prometheusConfiguration(),
+          ...scrapeTargets(context, addressOf(context)),
+        }),
+      },
       cwd: context.stack.dir,
     };
   },
@@ -43,38 +53,18 @@ export const prometheus: Component = {
   access: (context) => ({ url: `http://127.0.0.1:${context.port()}`, credentials: null }),
 };
 
-function configFile(context: ComponentContext): string {
-  return join(context.stack.dir, 'prometheus.yml');
+function configFolder(context: ComponentContext): string {
+  return join(context.stack.dir, 'prometheus');
 }
 
-const SCRAPE_INTERVAL = '5s';
-
-function configuration(context: ComponentContext): object {
-  const target = (url: string | null) => (url ? [new URL(url).host] : []);
-  return {
-    global: { scrape_interval: SCRAPE_INTERVAL, evaluation_interval: SCRAPE_INTERVAL },
-    scrape_configs: [
-      {
-        job_name: 'worker',
-        metrics_path: '/api/metrics',
-        static_configs: [{ targets: [...target(context.urlOf('worker')), ...senderTargets(context)] }],
-      },
-      { job_name: 'prometheus', static_configs: [{ targets: [`127.0.0.1:${context.port()}`] }] },
-    ],
+/** Where this Prometheus, a process on the same host, finds a component's metrics. */
+function addressOf(context: ComponentContext) {
+  return (component: ComponentName): string | null => {
+    // The embedded ClickHouse and Redis or Valkey have no metrics of their own.
+    if (component === 'clickhouse') return null;
+    if (component === 'dragonfly' && findProgram(DRAGONFLY_PROGRAMS, context.env)?.name !== 'dragonfly')
+      return null;
+    const url = context.urlOf(component);
+    return url && new URL(url).host;
   };
-}
-
-function senderTargets(context: ComponentContext): string[] {
-  const { senders } = context.stack.state.selection;
-  return Array.from({ length: senders - 1 }, (_, i) => context.urlOf(`sender-${i + 2}`)).flatMap((url) =>
-    url ? [new URL(url).host] : [],
-  );
-}
-
-/** Part of the environment, so that another configuration means a restart. */
-function fingerprint(context: ComponentContext): string {
-  return createHash('sha256')
-    .update(stringify(configuration(context)))
-    .digest('hex')
-    .slice(0, 12);
 }

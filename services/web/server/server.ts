@@ -1,12 +1,14 @@
 import proxy from '@fastify/http-proxy';
 import files from '@fastify/static';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { type Metrics, metricsRoute } from './metrics.ts';
 
 export interface ServerOptions {
   workerUrl: string;
   staticDir: string;
   stackId: string;
   version: string;
+  metrics: Metrics;
 }
 
 const SECURITY_HEADERS = {
@@ -22,6 +24,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   app.addHook('onSend', async (request, reply) => {
     if (!request.url.startsWith('/api/')) reply.headers(SECURITY_HEADERS);
   });
+  const { metrics } = options;
+  app.addHook('onResponse', async (request, reply) => metrics.observe(request, reply));
+  metricsRoute(app, metrics);
   app.get('/health', async () => ({
     status: 'ok',
     service: 'web',

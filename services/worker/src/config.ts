@@ -67,6 +67,11 @@ const Environment = z.object({
     .transform((value) => value.split(',').map((server) => server.trim()))
     .optional()
     .describe('name servers for checks of sender domains, comma separated; the system’s when absent'),
+  METRICS_LISTEN: z
+    .string()
+    .regex(/^[^\s]+:\d{1,5}$/, { message: 'must be HOST:PORT' })
+    .optional()
+    .describe('HOST:PORT where the metrics, and nothing else, are served besides the API'),
   TRUST_PROXY: z.stringbool().default(false).describe('believe X-Forwarded-* headers'),
 });
 

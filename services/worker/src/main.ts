@@ -15,6 +15,7 @@ import { parseColumnMap } from './domain/recipients/column-map.ts';
 import { encodingOf } from './domain/recipients/encoding.ts';
 import { RECIPIENT_FORMATS } from './domain/recipients/reader.ts';
 import { DUPLICATE_POLICIES, type DuplicatePolicy } from './http/stores.ts';
+import { metricsDocument } from './metrics/document.ts';
 import { openApiDocument } from './openapi.ts';
 import { seed } from './seed.ts';
 import { serve } from './serve.ts';
@@ -82,14 +83,16 @@ program
   .description('print the OpenAPI document')
   .option('--check <file>', 'fail when the file is not up to date')
   .option('--write <file>', 'write the file')
-  .action(async ({ check, write }: { check?: string; write?: string }) => {
-    const text = `${JSON.stringify(await openApiDocument(), null, 2)}\n`;
-    if (write) await writeFile(write, text);
-    else if (!check) process.stdout.write(text);
-    else if ((await readFile(check, 'utf8').catch(() => '')) !== text) {
-      throw new AppError('openapi_stale', 1, `${check} is not up to date.`, { fix: 'Run: npm run openapi' });
-    }
-  });
+  .action(async (target: GeneratedFile) =>
+    generate(`${JSON.stringify(await openApiDocument(), null, 2)}\n`, target, 'npm run openapi'),
+  );
+
+program
+  .command('metrics')
+  .description('print the documentation of the metrics')
+  .option('--check <file>', 'fail when the file is not up to date')
+  .option('--write <file>', 'write the file')
+  .action((target: GeneratedFile) => generate(metricsDocument(), target, 'npm run docs:metrics'));
 
 program
   .command('config')
@@ -148,6 +151,18 @@ interface CheckFlags {
   consent?: string;
   duplicates: DuplicatePolicy;
   all?: boolean;
+}
+
+interface GeneratedFile {
+  check?: string;
+  write?: string;
+}
+
+async function generate(text: string, { check, write }: GeneratedFile, fix: string): Promise<void> {
+  if (write) await writeFile(write, text);
+  else if (!check) process.stdout.write(text);
+  else if ((await readFile(check, 'utf8').catch(() => '')) !== text)
+    throw new AppError('generated_file_stale', 1, `${check} is not up to date.`, { fix: `Run: ${fix}` });
 }
 
 async function migrateEvents(url: string): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { providerKinds } from './adapters/providers/kinds.ts';
+import { Dependencies } from './dependencies.ts';
 import { buildApp } from './http/app.ts';
 import { VERSION } from './version.ts';
 
@@ -12,9 +13,10 @@ export async function openApiDocument(): Promise<object> {
     providers: unused,
     imports: unused,
     intake: unused,
+    eventMetrics: unused,
     events: null,
     kinds: providerKinds(unused),
-    health: {},
+    dependencies: new Dependencies({}),
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
     observe: () => {},
     limitOf: () => null,

@@ -20,14 +20,20 @@ import { createPool } from './adapters/postgres/pool.ts';
 import { PostgresEventQueue, PostgresEventStore } from './adapters/postgres/provider-events.ts';
 import { PostgresProviders } from './adapters/postgres/providers.ts';
 import { SecretBox } from './adapters/postgres/secret-box.ts';
+import { PostgresSystemFacts } from './adapters/postgres/system-facts.ts';
 import { WorkerRegistry } from './adapters/postgres/worker-registry.ts';
 import { providerKinds } from './adapters/providers/kinds.ts';
 import type { Config } from './config.ts';
+import { Dependencies } from './dependencies.ts';
 import { LinkSigner, PublicLinks } from './domain/links/token.ts';
 import { DEFAULT_RETRY_POLICY } from './domain/retry.ts';
 import { buildApp } from './http/app.ts';
+import { metricsListener } from './http/metrics-listener.ts';
 import { type Agent, Lifecycle } from './lifecycle.ts';
-import { createMetrics } from './metrics.ts';
+import { registerDependencies } from './metrics/dependency-metrics.ts';
+import { createMetrics } from './metrics/metrics.ts';
+import { registerPools } from './metrics/pool-metrics.ts';
+import { registerSystemMetrics } from './metrics/system-metrics.ts';
 import { EventTracker } from './pipeline/event-tracker.ts';
 import { Planner } from './pipeline/planner.ts';
 import { Sender } from './pipeline/sender.ts';
@@ -62,7 +68,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     onError,
   );
   const secrets = new SecretBox(config.SECRET_KEY);
-  const metrics = createMetrics(VERSION);
+  const metrics = createMetrics({ version: VERSION, roles: config.ROLES });
   const notifications = new Notifications(config.DATABASE_URL, log);
   const signer = new LinkSigner(config.SECRET_KEY);
   const links = config.PUBLIC_URL ? new PublicLinks(config.PUBLIC_URL, signer) : null;
@@ -93,18 +99,26 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     standing: () => registry.standing(),
     onControl: (listener) => notifications.on('batch_control', listener),
   });
+  const dependencies = new Dependencies({
+    postgres: { required: true, check: () => api.query('SELECT 1').then(() => {}) },
+    ...(clickhouse ? { clickhouse: { required: false, check: () => clickhouse.ping() } } : {}),
+    ...(nats ? { nats: { required: false, check: () => nats.ping() } } : {}),
+    ...(dragonfly ? { dragonfly: { required: false, check: () => dragonfly.ping() } } : {}),
+  });
+  registerPools(metrics.registry, { api, pipeline });
+  registerDependencies(metrics.registry, () => dependencies.states());
+  if (has('planner')) registerSystemMetrics(metrics.registry, new PostgresSystemFacts(api));
+  if (has('sender')) metrics.watchRates(() => sender.rates());
   const app = await buildApp({
     accounts: new PostgresAccounts(api, !production),
     batches: new PostgresBatches(api, log),
     providers: new PostgresProviders(api, secrets),
     imports: new PostgresImports(api),
     intake: events,
+    eventMetrics: metrics.events,
     events: clickhouse,
     kinds,
-    health: {
-      postgres: () => api.query('SELECT 1').then(() => {}),
-      ...(clickhouse ? { clickhouse: () => clickhouse.ping() } : {}),
-    },
+    dependencies,
     metrics: metrics.text,
     observe: metrics.observeHttp,
     limitOf: (providerId) => sender.limits().get(providerId) ?? null,
@@ -131,11 +145,13 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
         planning,
         leadership,
         { wait: (ms, signal) => notifications.wait('planner', ms, signal) },
+        metrics.planner,
         log,
       ),
     );
   }
-  if (has('tracker')) agents.push(new EventTracker(events, new PostgresEventStore(pipeline), log));
+  if (has('tracker'))
+    agents.push(new EventTracker(events, new PostgresEventStore(pipeline), metrics.events, log));
   if (has('tracker') && clickhouse) agents.push(new Tracker(new PostgresOutbox(pipeline), clickhouse, log));
   if (has('sender') && dragonfly) agents.push(dragonfly);
   if (has('sender')) agents.push(sender);
@@ -148,6 +164,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     },
     stop: () => app.close(),
   });
+  if (config.METRICS_LISTEN) agents.push(metricsListener(config.METRICS_LISTEN, metrics.text));
   await lifecycle.start(agents);
   log.info({ url, roles: config.ROLES, worker: config.workerId }, 'worker is up');
   return {

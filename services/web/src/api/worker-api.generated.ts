@@ -11,6 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** @description This process lives; asks nobody else */
         get: {
             parameters: {
                 query?: never;
@@ -52,6 +53,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** @description Every dependency, with the reason when it does not answer. "degraded" (200): the work goes on without it */
         get: {
             parameters: {
                 query?: never;
@@ -68,7 +70,8 @@ export interface paths {
                     };
                     content: {
                         "application/json": {
-                            status: string;
+                            /** @enum {string} */
+                            status: "ready" | "degraded" | "not ready";
                             dependencies: {
                                 [key: string]: string;
                             };
@@ -82,7 +85,8 @@ export interface paths {
                     };
                     content: {
                         "application/json": {
-                            status: string;
+                            /** @enum {string} */
+                            status: "ready" | "degraded" | "not ready";
                             dependencies: {
                                 [key: string]: string;
                             };

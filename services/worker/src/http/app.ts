@@ -9,15 +9,17 @@ import {
 } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { ProviderKind } from '../adapters/providers/kinds.ts';
+import type { Dependencies } from '../dependencies.ts';
 import type { PublicLinks } from '../domain/links/token.ts';
 import type { DnsLookup } from '../domain/sender-domain.ts';
 import type { EventIntake } from '../pipeline/event-tracker.ts';
+import type { EventMetrics } from '../pipeline/metrics.ts';
 import { authentication } from './plugins/authentication.ts';
 import { errorHandling } from './plugins/errors.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { docsRoutes } from './routes/docs.ts';
-import { type HealthCheck, healthRoutes } from './routes/health.ts';
+import { healthRoutes } from './routes/health.ts';
 import { type LinkDeps, linkRoutes } from './routes/links.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { preflightRoutes } from './routes/preflight.ts';
@@ -36,7 +38,8 @@ export interface AppDeps {
   /** Null when ClickHouse is not configured. */
   events: EventStore | null;
   kinds: Record<string, ProviderKind>;
-  health: Record<string, HealthCheck>;
+  eventMetrics: EventMetrics;
+  dependencies: Dependencies;
   metrics(): Promise<{ contentType: string; text: string }>;
   observe(route: string, method: string, status: number, seconds: number): void;
   /** What limits a lane in this process now. */

@@ -66,6 +66,8 @@ export interface ProviderStore {
   resume(accountId: string, id: string): Promise<ProviderSummary>;
   /** The provider that events are posted for, by id, when it takes any; across accounts, since the signature is the proof. */
   forEvents(id: string): Promise<{ accountId: string; eventSecret: string } | null>;
+  /** Events came for this provider just now. */
+  eventsSeen(id: string): Promise<void>;
   mockMessages(accountId: string, id: string, limit: number): Promise<unknown[]>;
 }
 

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { followUp } from '../domain/follow-up.ts';
+import type { MessageState } from '../domain/message-state.ts';
 import { type Outcome, uncertain } from '../domain/outcome.ts';
 import type {
   ChunkStore,
@@ -9,7 +10,7 @@ import type {
   QueuedMessage,
   Settlement,
 } from './chunk-store.ts';
-import type { SenderMetrics } from './metrics.ts';
+import type { RetryClass, SenderMetrics } from './metrics.ts';
 import { persist } from './persist.ts';
 import { sendWindow, type WindowContext } from './window.ts';
 
@@ -18,6 +19,13 @@ import { sendWindow, type WindowContext } from './window.ts';
  * crash can leave uncertain.
  */
 export const WINDOW = 64;
+
+/** Outcomes after which a message is tried again, as the metric names them. */
+const RETRY_REASONS: Partial<Record<Outcome['kind'], RetryClass>> = {
+  deferred: 'temporary',
+  rate_limited: 'rate_limited',
+  uncertain: 'connection_lost',
+};
 
 export interface ChunkRunDeps {
   store: ChunkStore;
@@ -106,9 +114,21 @@ async function mark(
     deps.log.warn({ batch: chunk.batchId, chunk: chunk.no }, 'lease lost; nothing was written');
     return 'lost';
   }
-  for (const one of settled)
-    deps.metrics.settled(deps.providerName, context.batch.channel, one.followUp.state);
+  countSettled(settled, context, deps);
   return request && result.marked ? 'marked' : 'stopped';
+}
+
+/** One call a state and reason, not one a message. */
+function countSettled(settled: Settlement[], { batch }: WindowContext, deps: ChunkRunDeps): void {
+  const states = new Map<MessageState, number>();
+  const retries = new Map<RetryClass, number>();
+  for (const { followUp, outcome } of settled) {
+    states.set(followUp.state, (states.get(followUp.state) ?? 0) + 1);
+    const reason = followUp.state === 'deferred' ? RETRY_REASONS[outcome] : undefined;
+    if (reason) retries.set(reason, (retries.get(reason) ?? 0) + 1);
+  }
+  for (const [state, count] of states) deps.metrics.settled(deps.providerName, batch.channel, state, count);
+  for (const [reason, count] of retries) deps.metrics.retried(deps.providerName, reason, count);
 }
 
 async function release(chunk: ClaimedChunk, deps: ChunkRunDeps): Promise<ChunkEnd> {
@@ -167,6 +187,7 @@ function settlements(
     if (next.state === 'queued') continue;
     settled.push({
       n: message.n,
+      outcome: outcome.kind,
       attempt: message.attempts + (next.countsAsAttempt ? 1 : 0),
       followUp: next,
     });

@@ -1,6 +1,7 @@
 import type { Channel } from '../domain/channel.ts';
 import type { Attachment } from '../domain/content/attachment.ts';
 import type { FollowUp } from '../domain/follow-up.ts';
+import type { Outcome } from '../domain/outcome.ts';
 import type { ProviderLimits } from '../domain/rate.ts';
 import type { MissingPolicy, TemplateSource } from '../domain/template/template.ts';
 
@@ -84,6 +85,7 @@ export interface QueuedMessage {
 
 export interface Settlement {
   n: number;
+  outcome: Outcome['kind'];
   attempt: number;
   followUp: FollowUp;
 }

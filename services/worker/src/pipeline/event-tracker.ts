@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { ProviderEvent } from '../domain/provider-event.ts';
+import type { EventMetrics } from './metrics.ts';
 import { PollingAgent } from './polling-agent.ts';
 
 /** Where provider events are put down before they are acknowledged to the provider. */
@@ -22,8 +23,8 @@ export interface EventQueue<Handle = unknown> {
 }
 
 export interface EventStore {
-  /** Applies events, each message once; returns those whose message has no outcome yet. */
-  apply(events: ProviderEvent[]): Promise<ProviderEvent[]>;
+  /** Applies events, each message once; `early` are those whose message has no outcome yet. */
+  apply(events: ProviderEvent[]): Promise<{ early: ProviderEvent[]; unmatched: number }>;
 }
 
 const EVENTS_PER_ROUND = 500;
@@ -38,16 +39,21 @@ export class EventTracker extends PollingAgent {
   private readonly queue: EventQueue;
   private readonly store: EventStore;
 
-  constructor(queue: EventQueue, store: EventStore, log: Logger) {
+  private readonly metrics: EventMetrics;
+
+  constructor(queue: EventQueue, store: EventStore, metrics: EventMetrics, log: Logger) {
     super(log);
     this.queue = queue;
     this.store = store;
+    this.metrics = metrics;
   }
 
   protected async round(signal: AbortSignal): Promise<number> {
     const taken = await this.queue.take(EVENTS_PER_ROUND, signal);
     if (taken.length === 0) return IDLE_MS;
-    const early = new Set(await this.store.apply(taken.map((one) => one.event)));
+    const applied = await this.store.apply(taken.map((one) => one.event));
+    const early = new Set(applied.early);
+    this.metrics.eventsUnmatched(applied.unmatched);
     const waits = (one: TakenEvent) =>
       early.has(one.event) && Date.now() - one.receivedAt.getTime() < GIVE_UP_MS;
     await this.queue.settle(

@@ -1,4 +1,4 @@
-import { type ProviderLimits, rateLimitsOf, rateOf, reserve } from '../domain/rate.ts';
+import { type ProviderLimits, rateLimitsOf, rateOf, reserve, sustainedPerSecond } from '../domain/rate.ts';
 import { sleep } from '../lifecycle.ts';
 import type { SharedLimits } from './shared-limits.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -88,6 +88,15 @@ export class LaneLimiter {
     return `${base ?? 'no limit set'}, slowed to ${Math.round(this.share * 100)} % because the provider said "too fast"`;
   }
 
+  /** Messages per second: as configured for all senders, and what this process may do now; null without a limit. */
+  rates(): { target: number | null; allowed: number | null } {
+    this.recover();
+    const target = sustainedPerSecond(this.options.limits);
+    const base = this.share >= 1 ? this.sustained() : this.slowedPerSecond();
+    const finite = (rate: number) => (Number.isFinite(rate) ? rate : null);
+    return { target: finite(target), allowed: this.pausedUntil > this.now() ? 0 : finite(base) };
+  }
+
   /** True when a message may go at once and no token has to be waited for. */
   get unlimited(): boolean {
     const { perDomainPerSecond, perSenderPerSecond } = this.options.limits;
@@ -172,18 +181,19 @@ export class LaneLimiter {
     this.recover();
     const pauseMs = Math.max(0, this.pausedUntil - now);
     if (this.share >= 1) return pauseMs;
-    const base = Math.min(this.sustained(), Math.max(1, this.seenPerSecond));
-    const perSecond = Math.max(base * this.share, Math.min(MIN_PER_SECOND, this.sustained()));
-    const slot = reserve({ ...rateOf(perSecond, 1000, 's'), burst: 1 }, this.slowTat, now, 1);
+    const slot = reserve({ ...rateOf(this.slowedPerSecond(), 1000, 's'), burst: 1 }, this.slowTat, now, 1);
     this.slowTat = slot.tatMs;
     return Math.max(pauseMs, slot.atMs - now);
   }
 
+  private slowedPerSecond(): number {
+    const base = Math.min(this.sustained(), Math.max(1, this.seenPerSecond));
+    return Math.max(base * this.share, Math.min(MIN_PER_SECOND, this.sustained()));
+  }
+
+  /** This process's part. */
   private sustained(): number {
-    const rates = rateLimitsOf(this.options.limits).map(
-      (limit) => (limit.amount * 1000) / limit.periodMs / this.options.senders,
-    );
-    return rates.length ? Math.min(...rates) : Number.POSITIVE_INFINITY;
+    return sustainedPerSecond(this.options.limits) / this.options.senders;
   }
 
   /** Messages that are about to go; called for those that need not be waited for. */

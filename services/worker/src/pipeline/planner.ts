@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { PlannerMetrics } from './metrics.ts';
 import { PollingAgent } from './polling-agent.ts';
 
 /** What the planner asks of the database; each call does a bounded amount of work and says how much. */
@@ -41,13 +42,21 @@ export class Planner extends PollingAgent {
   private readonly store: PlannerStore;
   private readonly leadership: Leadership;
   private readonly signal: PlannerSignal;
+  private readonly metrics: PlannerMetrics;
   private prunedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(store: PlannerStore, leadership: Leadership, signal: PlannerSignal, log: Logger) {
+  constructor(
+    store: PlannerStore,
+    leadership: Leadership,
+    signal: PlannerSignal,
+    metrics: PlannerMetrics,
+    log: Logger,
+  ) {
     super(log);
     this.store = store;
     this.leadership = leadership;
     this.signal = signal;
+    this.metrics = metrics;
   }
 
   override async stop(): Promise<void> {
@@ -66,6 +75,7 @@ export class Planner extends PollingAgent {
     await this.store.startDue();
     await this.store.applyQuietHours(new Date());
     const returned = await this.store.returnExpired();
+    this.metrics.leasesExpired(returned);
     if (returned) this.log.warn({ chunks: returned }, 'leases expired; chunks given back');
     await this.store.gatherRetries();
     await this.store.announceReady();

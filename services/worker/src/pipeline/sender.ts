@@ -12,7 +12,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import { LaneLimiter } from './lane-limiter.ts';
 import { LaneSeats, type Standing } from './lane-seats.ts';
 import { LeaseClock } from './lease.ts';
-import type { SenderMetrics } from './metrics.ts';
+import type { LaneRate, SenderMetrics } from './metrics.ts';
 import { persist } from './persist.ts';
 import type { Provider, ProviderFactory } from './provider.ts';
 import type { SharedLimits } from './shared-limits.ts';
@@ -54,11 +54,13 @@ export interface SenderDeps {
 }
 
 interface LaneState {
+  name: string;
   provider: Provider;
   version: number;
   limiter: LaneLimiter;
   slots: Slots;
   seats: LaneSeats;
+  observeSend(seconds: number): void;
 }
 
 /** Goes round the lanes that have ready chunks and sends them. */
@@ -100,6 +102,11 @@ export class Sender implements Agent {
   /** What limits each lane now, for the batch page. */
   limits(): Map<string, string | null> {
     return new Map([...this.lanes].map(([id, lane]) => [id, lane.limiter.describe()]));
+  }
+
+  /** Speed of each lane, for metrics. */
+  rates(): LaneRate[] {
+    return [...this.lanes.values()].map((lane) => ({ provider: lane.name, ...lane.limiter.rates() }));
   }
 
   private async run(): Promise<void> {
@@ -218,6 +225,7 @@ export class Sender implements Agent {
     const { concurrency } = lane.provider.limits;
     const slots = new Slots(concurrency === undefined ? provider.defaultConcurrency : 0);
     const state: LaneState = {
+      name: lane.provider.name,
       provider,
       version: lane.provider.version,
       limiter:
@@ -229,6 +237,7 @@ export class Sender implements Agent {
           shared: this.deps.sharedLimits,
         }),
       slots,
+      observeSend: this.deps.metrics.sendTimer(lane.provider.name),
       seats: new LaneSeats({
         lane: lane.id,
         slots,

@@ -13,6 +13,8 @@ export interface WindowContext {
   provider: Provider;
   limiter: LaneLimiter;
   slots: Slots;
+  /** Takes the seconds each hand-over took. */
+  observeSend(seconds: number): void;
   lease: LeaseClock;
   retry: RetryPolicy;
   /** Aborted on pause, cancel, stop and provider pause: what has not been handed over stays queued. */
@@ -65,9 +67,11 @@ function keysOf(message: OutgoingMessage, want: number): MessageKeys {
 
 async function handOver(
   message: OutgoingMessage,
-  { provider, slots, limiter }: WindowContext,
+  { provider, slots, limiter, observeSend }: WindowContext,
 ): Promise<Outcome> {
+  const began = performance.now();
   const outcome = await provider.send(message);
+  observeSend((performance.now() - began) / 1000);
   slots.give();
   if (outcome.kind === 'rate_limited') limiter.slowDown(outcome.retryAfterMs);
   else if (outcome.kind === 'unavailable') limiter.waitForProvider(outcome.detail);

@@ -85,6 +85,11 @@ export class DragonflyLimits implements SharedLimits, Agent {
     this.redis.disconnect();
   }
 
+  /** @throws when the server does not answer */
+  async ping(): Promise<void> {
+    await this.redis.ping();
+  }
+
   /** How long the others go on counting this sender in, milliseconds. */
   private get stillCountedMs(): number {
     return Math.max(0, this.presentUntil - performance.now());

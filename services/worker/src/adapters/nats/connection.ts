@@ -49,6 +49,12 @@ export class NatsLink {
     return this.connection;
   }
 
+  /** @throws when the server does not answer */
+  async ping(): Promise<void> {
+    const connection = await this.open();
+    await connection.rtt();
+  }
+
   async close(): Promise<void> {
     await this.connection?.close().catch(() => {});
     this.connection = null;

@@ -72,24 +72,27 @@ export class PostgresEventStore implements EventStore {
     this.pool = pool;
   }
 
-  async apply(events: ProviderEvent[]): Promise<ProviderEvent[]> {
+  async apply(events: ProviderEvent[]): Promise<{ early: ProviderEvent[]; unmatched: number }> {
     const early: ProviderEvent[] = [];
+    let unmatched = 0;
     for (const [batchId, ofBatch] of byBatch(events)) {
-      const waiting = await this.waiting(batchId, ofBatch);
-      const ready = strongest(ofBatch.filter((event) => !waiting.has(event.n)));
+      const known = await this.waiting(batchId, ofBatch);
+      const ours = ofBatch.filter((event) => known.has(event.n));
+      const ready = strongest(ours.filter((event) => !known.get(event.n)));
       if (ready.length) await transaction(this.pool, (client) => applyToBatch(client, batchId, ready));
-      early.push(...ofBatch.filter((event) => waiting.has(event.n)));
+      early.push(...ours.filter((event) => known.get(event.n)));
+      unmatched += ofBatch.length - ours.length;
     }
-    return early;
+    return { early, unmatched };
   }
 
-  /** Messages that have no outcome yet. */
-  private async waiting(batchId: string, events: ProviderEvent[]): Promise<Set<number>> {
-    const { rows } = await this.pool.query<{ n: number }>(
-      `SELECT n FROM messages WHERE batch_id = $1 AND n = ANY($2::int[]) AND state IN (${queued}, ${deferred})`,
+  /** The messages that exist, and whether each is still without an outcome. */
+  private async waiting(batchId: string, events: ProviderEvent[]): Promise<Map<number, boolean>> {
+    const { rows } = await this.pool.query<{ n: number; waiting: boolean }>(
+      `SELECT n, state IN (${queued}, ${deferred}) AS waiting FROM messages WHERE batch_id = $1 AND n = ANY($2::int[])`,
       [batchId, events.map((event) => event.n)],
     );
-    return new Set(rows.map((row) => row.n));
+    return new Map(rows.map((row) => [row.n, row.waiting]));
   }
 }
 

@@ -104,6 +104,13 @@ export class PostgresProviders implements ProviderStore {
     return typeof eventSecret === 'string' ? { accountId: rows[0].account_id, eventSecret } : null;
   }
 
+  async eventsSeen(id: string): Promise<void> {
+    await this.pool.query(
+      `UPDATE providers SET events_seen_at = now() WHERE id = $1 AND (events_seen_at IS NULL OR events_seen_at < now() - interval '1 minute')`,
+      [id],
+    );
+  }
+
   async mockMessages(accountId: string, id: string, limit: number): Promise<unknown[]> {
     const { rows } = await this.pool.query(
       `SELECT m.message, m.received_at FROM mock_messages m JOIN providers p ON p.id = m.provider_id

@@ -1,15 +1,17 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { Dependencies } from '../../dependencies.ts';
 
-/** Resolves when the dependency answers; the error says why not. */
-export type HealthCheck = () => Promise<void>;
-
-const CHECK_TIMEOUT_MS = 2000;
+const Readiness = z.object({
+  status: z.enum(['ready', 'degraded', 'not ready']),
+  /** "ok", or why not, by dependency. */
+  dependencies: z.record(z.string(), z.string()),
+});
 
 export function healthRoutes(
   app: FastifyInstance,
-  deps: { health: Record<string, HealthCheck>; version: string; stackId: string },
+  deps: { dependencies: Dependencies; version: string; stackId: string },
 ): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const identity = { version: deps.version, stackId: deps.stackId };
@@ -19,6 +21,7 @@ export function healthRoutes(
       config: { access: 'public' },
       schema: {
         security: [],
+        description: 'This process lives; asks nobody else',
         response: {
           200: z.object({
             status: z.literal('ok'),
@@ -37,32 +40,14 @@ export function healthRoutes(
       config: { access: 'public' },
       schema: {
         security: [],
-        response: {
-          200: z.object({ status: z.string(), dependencies: z.record(z.string(), z.string()) }),
-          503: z.object({ status: z.string(), dependencies: z.record(z.string(), z.string()) }),
-        },
+        description:
+          'Every dependency, with the reason when it does not answer. "degraded" (200): the work goes on without it',
+        response: { 200: Readiness, 503: Readiness },
       },
     },
     async (_request, reply) => {
-      const results = await Promise.all(
-        Object.entries(deps.health).map(async ([name, check]) => [name, await state(check)] as const),
-      );
-      const ready = results.every(([, result]) => result === 'ok');
-      return reply
-        .code(ready ? 200 : 503)
-        .send({ status: ready ? 'ready' : 'not ready', dependencies: Object.fromEntries(results) });
+      const verdict = await deps.dependencies.verdict();
+      return reply.code(verdict.status === 'not ready' ? 503 : 200).send(verdict);
     },
   );
-}
-
-async function state(check: HealthCheck): Promise<string> {
-  const timeout = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error(`no answer within ${CHECK_TIMEOUT_MS} ms`)), CHECK_TIMEOUT_MS).unref();
-  });
-  try {
-    await Promise.race([check(), timeout]);
-    return 'ok';
-  } catch (error) {
-    return (error as Error).message || 'failed';
-  }
 }

@@ -5,6 +5,7 @@ import { AppError } from '../../domain/errors.ts';
 import { PROVIDER_EVENT_TYPES, type ProviderEvent, parseMessageId } from '../../domain/provider-event.ts';
 import { verifyWebhook } from '../../domain/webhook-signature.ts';
 import type { EventIntake } from '../../pipeline/event-tracker.ts';
+import type { EventMetrics } from '../../pipeline/metrics.ts';
 import type { ProviderStore } from '../stores.ts';
 
 const MAX_EVENTS = 1000;
@@ -25,7 +26,7 @@ const Body = z.union([Event, z.array(Event).max(MAX_EVENTS)]);
  */
 export function webhookRoutes(
   app: FastifyInstance,
-  deps: { providers: ProviderStore; intake: EventIntake },
+  deps: { providers: ProviderStore; intake: EventIntake; eventMetrics: EventMetrics },
 ): void {
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
     done(null, body),
@@ -47,10 +48,12 @@ export function webhookRoutes(
         );
       }
       checkSignature(request, provider.eventSecret);
-      const accepted = parseEvents(request.body as string).flatMap((event) =>
-        normalise(event, provider.accountId),
-      );
+      const events = parseEvents(request.body as string);
+      const accepted = events.flatMap((event) => normalise(event, provider.accountId));
       for (const event of accepted) await deps.intake.put(event);
+      await deps.providers.eventsSeen(source);
+      for (const { type } of events) deps.eventMetrics.eventReceived(type);
+      deps.eventMetrics.eventsUnmatched(events.length - accepted.length);
       return reply.send({ accepted: accepted.length, receipt: randomUUID() });
     },
   );
