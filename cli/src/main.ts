@@ -42,6 +42,14 @@ program
   .option('--only <components>', 'only these, comma separated')
   .option('--without <components>', 'all but these, comma separated')
   .option('--senders <count>', 'sender processes (default: 1)')
+  .option('--runtime <name>', 'docker or embedded (default: docker when an engine answers)')
+  .option(
+    '--services <place>',
+    'host or container: where worker and dashboard run with Docker (default: host)',
+  )
+  .option('--image <component=image...>', 'use this image')
+  .option('--image-prefix <registry>', 'mirror of Docker Hub')
+  .option('--reset-password', 'give a PostgreSQL volume this stack’s password; data is kept')
   .option('--port <component=port...>', 'insist on a port')
   .option('--host <address>', 'address that worker and dashboard listen on (default: 127.0.0.1)')
   .option('--postgres-url <url>', 'use this PostgreSQL')
@@ -88,12 +96,12 @@ program
       const rows = result.components.map((one) => [
         one.title,
         one.state,
-        one.pid ? String(one.pid) : '-',
+        one.container ?? (one.pid ? String(one.pid) : '-'),
         one.url ?? one.detail,
       ]);
       output.result(
         result,
-        `stack ${result.stack.name} (${result.stack.id}): ${result.state}\n${table([['component', 'state', 'pid', 'where'], ...rows])}`,
+        `stack ${result.stack.name} (${result.stack.id}): ${result.state}\n${table([['component', 'state', 'pid or id', 'where'], ...rows])}`,
       );
       return result.state === 'running' ? EXIT.ok : EXIT.notRunning;
     }),

@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { CliError, EXIT } from './cli-error.ts';
 import { WORKER_MAIN } from './components/worker.ts';
 
@@ -14,6 +13,8 @@ export async function runWorker<T>(
   env: Record<string, string>,
   options: { signal?: AbortSignal; exitCode?: number; input?: 'inherit' } = {},
 ): Promise<T> {
+  // Loaded here: most commands run no program.
+  const { execa } = await import('execa');
   const result = await execa(process.execPath, [WORKER_MAIN, ...args], {
     env,
     extendEnv: false,

@@ -1,6 +1,8 @@
 import { CliError, EXIT } from '../cli-error.ts';
 import { COMPONENT_NAMES, COMPONENTS, componentsFor } from '../components/all.ts';
 import type { ComponentName } from '../components/component.ts';
+import { openRuntimes, type Runtimes } from '../runtimes/runtimes.ts';
+import { readSettings, type SettingFlags } from '../settings.ts';
 import { planStack, type StackPlan } from '../stack/plan.ts';
 import { portKey } from '../stack/ports.ts';
 import { type Selection, Stack } from '../stack/stack.ts';
@@ -10,7 +12,7 @@ export interface StackFlags {
   stack?: string;
 }
 
-export interface UpFlags extends StackFlags {
+export interface UpFlags extends StackFlags, SettingFlags {
   only?: string;
   without?: string;
   port?: string[];
@@ -24,6 +26,7 @@ export interface UpFlags extends StackFlags {
   open?: boolean;
   dryRun?: boolean;
   timings?: boolean;
+  resetPassword?: boolean;
 }
 
 /** `--only a,b` as names. @throws CliError `component_unknown` */
@@ -64,6 +67,11 @@ export function planOf(stack: Stack): StackPlan {
   return planStack(stack, componentsFor(selection.senders), selection, process.env);
 }
 
+/** The runtimes that the last `up` chose. @throws CliError when Docker is needed and does not answer */
+export function runtimesOf(stack: Stack): Promise<Runtimes> {
+  return openRuntimes(stack.state.selection, process.env);
+}
+
 /** What `up` was told; a flag that is not given means what the last `up` chose. */
 export function selectionFor(stack: Stack, flags: UpFlags): Selection {
   const last = stack.state.selection;
@@ -76,6 +84,7 @@ export function selectionFor(stack: Stack, flags: UpFlags): Selection {
   const external = Object.fromEntries(
     Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
+  const settings = readSettings(flags, process.env, COMPONENT_NAMES);
   const chosen = flags.only !== undefined || flags.without !== undefined;
   return {
     only: chosen ? componentNames('--only', flags.only) : last.only,
@@ -83,6 +92,10 @@ export function selectionFor(stack: Stack, flags: UpFlags): Selection {
     external: { ...last.external, ...external },
     host: flags.host ?? last.host,
     senders: flags.senders === undefined ? last.senders : senderCount(flags.senders),
+    runtime: settings.runtime ?? last.runtime,
+    services: settings.services ?? last.services,
+    images: { ...last.images, ...settings.images },
+    imagePrefix: settings.imagePrefix ?? last.imagePrefix,
   };
 }
 

@@ -1,8 +1,10 @@
 import { rmSync } from 'node:fs';
 import { CliError, EXIT } from '../cli-error.ts';
 import { COMPONENTS, componentsFor } from '../components/all.ts';
-import { isAlive } from '../runtimes/embedded/process.ts';
-import { stopComponent } from '../runtimes/embedded/runtime.ts';
+import type { Component } from '../components/component.ts';
+import { DockerRuntime } from '../runtimes/docker/docker-runtime.ts';
+import { embeddedRuntime } from '../runtimes/embedded/runtime.ts';
+import { requireEngine } from '../runtimes/runtimes.ts';
 import { withLock } from '../stack/lock.ts';
 import type { Stack } from '../stack/stack.ts';
 import { openStack, type StackFlags } from './context.ts';
@@ -16,38 +18,68 @@ export interface DownResult {
 export async function down(flags: StackFlags & { volumes?: boolean }): Promise<DownResult> {
   const stack = openStack(flags);
   if (!stack.exists) return { stopped: [], volumesRemoved: false };
-  const stopped = await withLock(stack, 'batchsender down', () => stopAll(stack));
+  const stopped = await withLock(stack, 'batchsender down', async () => {
+    // Processes first: they need no engine to be stopped.
+    const processes = await stopAll(stack, embeddedRuntime);
+    return [...processes, ...(await stopContainers(stack, flags.volumes === true))];
+  });
   if (flags.volumes) removeData(stack);
   return { stopped, volumesRemoved: flags.volumes === true };
 }
 
-async function stopAll(stack: Stack): Promise<string[]> {
+async function stopAll(stack: Stack, runtime: typeof embeddedRuntime | DockerRuntime): Promise<string[]> {
   const components = componentsFor(stack.state.selection.senders);
-  const running = components.filter((component) => stack.state.processes[component.name]);
-  const alive = running
-    .filter((component) => isAlive(stack.state.processes[component.name]))
-    .map((component) => component.name);
+  const alive = (
+    await Promise.all(
+      components.map(async (component) =>
+        (await runtime.observe(component, stack)).alive ? component : null,
+      ),
+    )
+  ).filter((component): component is Component => component !== null);
   for (const kinds of [['service', 'monitoring'], ['engine']]) {
     await Promise.all(
-      running
+      components
         .filter((component) => kinds.includes(component.kind))
-        .map((component) => stopComponent(component, stack)),
+        .map((component) => runtime.stop(component, stack)),
     );
   }
-  const left = components.filter((component) => isAlive(stack.state.processes[component.name]));
-  if (left.length > 0) {
+  await proveGone(stack, components, runtime);
+  return alive.map((component) => component.name);
+}
+
+async function proveGone(
+  stack: Stack,
+  components: readonly Component[],
+  runtime: typeof embeddedRuntime | DockerRuntime,
+): Promise<void> {
+  const left: string[] = [];
+  for (const component of components) {
+    const { alive, pid } = await runtime.observe(component, stack);
+    if (alive) left.push(`${component.title} (PID ${pid})`);
+  }
+  if (left.length === 0) return;
+  throw new CliError('processes_left', EXIT.leftovers, `Still running: ${left.join(', ')}.`, {
+    fix: 'End them by PID; the log may say why they do not end: batchsender logs NAME',
+  });
+}
+
+async function stopContainers(stack: Stack, volumes: boolean): Promise<string[]> {
+  if (!stack.state.usedDocker) return [];
+  const docker = new DockerRuntime(await requireEngine(process.env), () => true);
+  const stopped = await stopAll(stack, docker);
+  await docker.removeAll(stack, volumes);
+  const left = await docker.leftovers(stack);
+  if (left.length > 0)
     throw new CliError(
-      'processes_left',
+      'containers_left',
       EXIT.leftovers,
-      `Still running: ${left.map((component) => `${component.title} (PID ${stack.state.processes[component.name]!.pid})`).join(', ')}.`,
-      {
-        fix: 'End them by PID; the log may say why they do not end: batchsender logs NAME',
-      },
+      `Still there: ${left.map(({ name }) => name).join(', ')}.`,
+      { fix: `Remove them: docker rm -f ${left.map(({ name }) => name).join(' ')}` },
     );
-  }
-  stack.state.processes = {};
+  if (volumes) stack.state.usedDocker = false;
+  stack.state.metricsHost = null;
   stack.save();
-  return alive;
+  return stopped;
 }
 
 function removeData(stack: Stack): void {

@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Batch, WorkerApi } from '../api/worker-api.ts';
 import { CliError, EXIT } from '../cli-error.ts';
 import { worker, workerEnv } from '../components/worker.ts';
-import { isRunning } from '../runtimes/embedded/runtime.ts';
 import { runWorker } from '../worker-program.ts';
-import { openStack, planOf, type StackFlags } from './context.ts';
+import { openStack, planOf, runtimesOf, type StackFlags } from './context.ts';
 
 /** As printed in the README; the worker refuses it in production. */
 export const DEVELOPMENT_KEY = 'test-api-key';
@@ -22,7 +21,7 @@ export interface SeedResult {
 export async function seed(flags: StackFlags & { batch?: string }): Promise<SeedResult> {
   const stack = openStack(flags);
   const context = planOf(stack).context(worker);
-  if (!(await isRunning(worker, context))) {
+  if (!(await (await runtimesOf(stack)).of(worker).isRunning(worker, context))) {
     throw new CliError('stack_not_running', EXIT.notRunning, 'The stack is not running.', {
       fix: 'Start it with: batchsender up',
     });

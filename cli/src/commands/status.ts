@@ -1,6 +1,4 @@
-import { isAlive } from '../runtimes/embedded/process.ts';
-import { isRunning } from '../runtimes/embedded/runtime.ts';
-import { openStack, planOf, type StackFlags } from './context.ts';
+import { openStack, planOf, runtimesOf, type StackFlags } from './context.ts';
 
 export interface ComponentStatus {
   name: string;
@@ -8,7 +6,11 @@ export interface ComponentStatus {
   kind: string;
   /** `running`, `not ready` (its process lives but does not answer), `stopped`, `absent`. */
   state: 'running' | 'not ready' | 'stopped' | 'absent';
+  /** `docker` or `embedded`. */
+  runtime: string;
   pid: number | null;
+  /** Id of its container. */
+  container: string | null;
   ports: Record<string, number>;
   url: string | null;
   credentials: string | null;
@@ -26,20 +28,23 @@ export interface StatusResult {
 export async function status(flags: StackFlags): Promise<StatusResult> {
   const stack = openStack(flags);
   const plan = planOf(stack);
+  const runtimes = await runtimesOf(stack);
   const components = await Promise.all(
     plan.entries.map(async ({ component, presence }): Promise<ComponentStatus> => {
       const context = plan.context(component);
-      const record = stack.state.processes[component.name];
-      const alive = isAlive(record);
+      const runtime = runtimes.of(component);
+      const { alive, pid, container, since } = await runtime.observe(component, stack);
       const absent = presence.present !== true && !alive;
-      const ready = !absent && alive && (await isRunning(component, context));
+      const ready = !absent && alive && (await runtime.isRunning(component, context));
       const access = alive ? component.access?.(context) : undefined;
       return {
         name: component.name,
         title: component.title,
         kind: component.kind,
         state: absent ? 'absent' : ready ? 'running' : alive ? 'not ready' : 'stopped',
-        pid: alive ? record!.pid : null,
+        runtime: runtime.name,
+        pid,
+        container,
         ports: alive
           ? Object.fromEntries(
               Object.keys(component.ports).map((name) => [name || 'main', context.port(name)]),
@@ -53,7 +58,7 @@ export async function status(flags: StackFlags): Promise<StatusResult> {
             : presence.present === 'external'
               ? 'external'
               : presence.how,
-        since: alive ? record!.startedAt : null,
+        since,
       };
     }),
   );
@@ -62,7 +67,7 @@ export async function status(flags: StackFlags): Promise<StatusResult> {
   return {
     stack: { name: stack.name, id: stack.id, dir: stack.dir },
     state:
-      running === 0 && present.every((c) => c.pid === null)
+      running === 0 && present.every((c) => c.state === 'stopped')
         ? 'stopped'
         : running === present.length
           ? 'running'

@@ -1,28 +1,26 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { CliError, EXIT } from '../cli-error.ts';
 import { componentsFor } from '../components/all.ts';
-import type { Component, ComponentName } from '../components/component.ts';
+import type { Component } from '../components/component.ts';
 import { additionalSenders } from '../components/sender.ts';
-import { WORKER_MAIN, worker, workerEnv } from '../components/worker.ts';
+import { WORKER_MAIN } from '../components/worker.ts';
 import type { Output } from '../output/output.ts';
-import { ensureRunning, isRunning, stopComponent } from '../runtimes/embedded/runtime.ts';
+import { portHolder } from '../runtimes/docker/port-holder.ts';
+import { secretHash } from '../runtimes/docker/volumes.ts';
+import { openRuntimes, type Runtimes } from '../runtimes/runtimes.ts';
 import { withLock } from '../stack/lock.ts';
-import { planStack, type StackPlan } from '../stack/plan.ts';
-import { assignPorts, describeOwner, type PortSubstitution } from '../stack/ports.ts';
-import type { Stack } from '../stack/stack.ts';
-import { criticalChain, runTasks, type Task, type TaskTiming } from '../stack/task-graph.ts';
-import { runWorker } from '../worker-program.ts';
-import { fixedPorts, openStack, selectionFor, type UpFlags } from './context.ts';
-import { DEVELOPMENT_KEY, sendTestBatch } from './seed.ts';
-
-const TEST_BATCH_SIZE = 25;
-/** Components that can start before anything else is known. */
-const ENV_NAMES = new Set(['development', 'test', undefined, '']);
+import { placeOf, planStack, type StackPlan } from '../stack/plan.ts';
+import { assignPorts, type PortSubstitution } from '../stack/ports.ts';
+import type { Selection, Stack } from '../stack/stack.ts';
+import { criticalChain, runTasks, type TaskTiming } from '../stack/task-graph.ts';
+import { fixedPorts, openStack, runtimesOf, selectionFor, type UpFlags } from './context.ts';
+import { fetchImages } from './images.ts';
+import { type ChosenRuntime, chooseRuntime } from './runtime-choice.ts';
+import { UpRun } from './up-run.ts';
 
 export interface UpResult {
   stack: { name: string; id: string };
+  runtime: { name: string; detail: string };
   components: {
     name: string;
     title: string;
@@ -41,44 +39,27 @@ export interface UpResult {
 export async function up(flags: UpFlags, output: Output, signal: AbortSignal): Promise<UpResult> {
   const began = performance.now();
   const stack = openStack(flags);
-  if (!flags.dryRun) stack.prepare();
-  const planned = () => {
-    const selection = selectionFor(stack, flags);
-    return {
-      selection,
-      plan: planStack(stack, componentsFor(selection.senders), selection, process.env),
-    };
-  };
   if (flags.dryRun) {
-    const summarised = summary(stack, planned().plan, began);
-    return { ...summarised, substitutions: [], testBatch: null, criticalChain: [] };
+    const { plan, choice } = await planned(stack, flags);
+    return { ...summary(stack, plan, choice, began), substitutions: [], testBatch: null, criticalChain: [] };
   }
+  stack.prepare();
   return withLock(stack, 'batchsender up', async () => {
     // Planned with the lock held: what another `up` chose meanwhile counts.
-    const { selection, plan } = planned();
-    checkPrerequisites(plan);
-    await stopSurplusSenders(stack, selection.senders);
-    stack.state.selection = selection;
-    const substitutions = await choosePorts(stack, plan, fixedPorts(flags.port));
-    for (const one of substitutions) {
-      output.event(
-        { type: 'port', ...one },
-        `! port ${one.wanted} for ${one.component} is taken${one.owner ? ` by ${describeOwner(one.owner)}` : ''}; using ${one.used} from now on`,
-      );
-    }
-    for (const { component, presence } of plan.entries) {
-      if (presence.present === false)
-        output.event(
-          { type: 'absent', component: component.name, why: presence.why },
-          presence.why === 'not asked for' ? null : `○ ${component.title.padEnd(12)} ${presence.why}`,
-        );
-    }
-    const run = new UpRun(stack, plan, flags);
+    const { plan, choice, runtimes } = await ready(stack, flags, output, signal);
+    await stopWhatMoved(stack, plan.selection);
+    stack.state.selection = plan.selection;
+    if (flags.resetPassword) stack.state.resetPassword = secretHash(stack.secrets.postgresPassword);
+    stack.save();
+    await runtimes.docker?.prepare(stack);
+    const substitutions = await choosePorts(stack, plan, runtimes, fixedPorts(flags.port));
+    announce(plan, choice, substitutions, output);
+    const run = new UpRun(stack, plan, runtimes, flags);
     const tasks = run.tasks();
     try {
       const timings = await runTasks(tasks, (event) => output.task(event), signal);
       return {
-        ...summary(stack, plan, began),
+        ...summary(stack, plan, choice, began),
         substitutions,
         testBatch: run.testBatch,
         criticalChain: criticalChain(tasks, timings),
@@ -90,16 +71,49 @@ export async function up(flags: UpFlags, output: Output, signal: AbortSignal): P
   });
 }
 
-/** Senders that a smaller --senders no longer asks for finish their window and end. */
-async function stopSurplusSenders(stack: Stack, senders: number): Promise<void> {
-  const surplus = additionalSenders(stack.state.selection.senders).slice(senders - 1);
-  await Promise.all(surplus.map((component) => stopComponent(component, stack)));
+async function planned(stack: Stack, flags: UpFlags): Promise<{ plan: StackPlan; choice: ChosenRuntime }> {
+  const wished = selectionFor(stack, flags);
+  const choice = await chooseRuntime(stack, wished);
+  const selection = { ...wished, runtime: choice.name };
+  return { choice, plan: planStack(stack, componentsFor(selection.senders), selection, process.env) };
+}
+
+/**
+ * The plan, and everything that must be there before the first component: its runtime and its images. An engine that
+ * was found by itself and whose images cannot be had is no reason to fail: then it goes without Docker.
+ */
+async function ready(stack: Stack, flags: UpFlags, output: Output, signal: AbortSignal) {
+  const { plan, choice } = await planned(stack, flags);
+  try {
+    checkPrerequisites(plan);
+    const runtimes = await openRuntimes(plan.selection, process.env, choice.engine);
+    await fetchImages(stack, plan, runtimes, output, signal);
+    return { plan, choice, runtimes };
+  } catch (error) {
+    if (!(error instanceof CliError) || !error.id.startsWith('image_') || !choice.automatic) throw error;
+    output.event({ type: 'fallback', error: error.toJSON() }, `! ${error.message} Going on without Docker.`);
+    return ready(stack, { ...flags, runtime: 'embedded' }, output, signal);
+  }
+}
+
+/** Components that were run another way until now, and senders that are no longer asked for, end first. */
+async function stopWhatMoved(stack: Stack, selection: Selection): Promise<void> {
+  const before = stack.state.selection;
+  if (before.runtime === null) return;
+  const surplus = additionalSenders(before.senders).slice(selection.senders - 1);
+  const moved = componentsFor(selection.senders).filter(
+    (component) => placeOf(component, before) !== placeOf(component, selection),
+  );
+  if (surplus.length + moved.length === 0) return;
+  const runtimes = await runtimesOf(stack);
+  await Promise.all([...surplus, ...moved].map((component) => runtimes.of(component).stop(component, stack)));
 }
 
 /** What this run started is stopped again when it was interrupted; after a failure the evidence stays. */
 async function undo(run: UpRun, error: unknown, signal: AbortSignal): Promise<void> {
   if (!signal.aborted && error instanceof CliError) return;
-  for (const component of run.startedHere.reverse()) await stopComponent(component, run.stack);
+  for (const component of run.startedHere.reverse())
+    await run.runtimes.of(component).stop(component, run.stack);
 }
 
 function interrupted(signal: AbortSignal): CliError {
@@ -132,6 +146,7 @@ function checkPrerequisites(plan: StackPlan): void {
 async function choosePorts(
   stack: Stack,
   plan: StackPlan,
+  runtimes: Runtimes,
   fixed: Record<string, number>,
 ): Promise<PortSubstitution[]> {
   const toStart: Component[] = [];
@@ -142,18 +157,41 @@ async function choosePorts(
     });
   await Promise.all(
     plan.running.map(async (component) => {
-      if (!moved(component) && (await isRunning(component, plan.context(component)))) return;
-      if (stack.state.processes[component.name]) await stopComponent(component, stack);
+      const runtime = runtimes.of(component);
+      if (!moved(component) && (await runtime.isRunning(component, plan.context(component)))) return;
+      if ((await runtime.observe(component, stack)).alive) await runtime.stop(component, stack);
       toStart.push(component);
     }),
   );
   const inOrder = plan.running.filter((component) => toStart.includes(component));
-  const substitutions = await assignPorts(stack, inOrder, fixed);
+  const substitutions = await assignPorts(stack, inOrder, fixed, portHolder);
   stack.save();
   return substitutions;
 }
 
-function summary(stack: Stack, plan: StackPlan, began: number) {
+function announce(
+  plan: StackPlan,
+  choice: ChosenRuntime,
+  substitutions: PortSubstitution[],
+  output: Output,
+): void {
+  output.event({ type: 'runtime', name: choice.name, detail: choice.detail }, `  ${choice.detail}`);
+  for (const one of substitutions) {
+    output.event(
+      { type: 'port', ...one },
+      `! port ${one.wanted} for ${one.component} is taken${one.heldBy ? ` by ${one.heldBy}` : ''}; using ${one.used} from now on`,
+    );
+  }
+  for (const { component, presence } of plan.entries) {
+    if (presence.present === false)
+      output.event(
+        { type: 'absent', component: component.name, why: presence.why },
+        presence.why === 'not asked for' ? null : `○ ${component.title.padEnd(12)} ${presence.why}`,
+      );
+  }
+}
+
+function summary(stack: Stack, plan: StackPlan, choice: ChosenRuntime, began: number) {
   const components = plan.entries.map(({ component, presence }) => {
     const access = presence.present === true ? component.access?.(plan.context(component)) : undefined;
     const state =
@@ -171,128 +209,8 @@ function summary(stack: Stack, plan: StackPlan, began: number) {
   });
   return {
     stack: { name: stack.name, id: stack.id },
+    runtime: { name: choice.name, detail: choice.detail },
     components,
     seconds: Math.round(performance.now() - began) / 1000,
   };
-}
-
-/** The tasks of one `up`, and what they did. */
-class UpRun {
-  readonly startedHere: Component[] = [];
-  testBatch: UpResult['testBatch'] = null;
-  readonly stack: Stack;
-  private readonly plan: StackPlan;
-  private readonly flags: UpFlags;
-
-  constructor(stack: Stack, plan: StackPlan, flags: UpFlags) {
-    this.stack = stack;
-    this.plan = plan;
-    this.flags = flags;
-  }
-
-  tasks(): Task[] {
-    const tasks = this.plan.running.map((component) => this.componentTask(component));
-    if (!this.runs('worker')) return tasks;
-    tasks.push({
-      id: 'migrate',
-      title: 'migrations',
-      needs: this.present(['postgres', 'clickhouse']),
-      run: (signal) => this.migrate(signal),
-    });
-    tasks.push({ id: 'seed', title: 'seed', needs: ['migrate'], run: (signal) => this.seed(signal) });
-    if (this.flags.testBatch !== false)
-      tasks.push({
-        id: 'test-batch',
-        title: 'test batch',
-        needs: ['worker', 'seed'],
-        run: (signal) => this.sendTest(signal),
-      });
-    return tasks;
-  }
-
-  private componentTask(component: Component): Task {
-    const needs = [...this.present(component.needs), ...(component.name === 'worker' ? ['migrate'] : [])];
-    return {
-      id: component.name,
-      title: component.title,
-      needs,
-      run: async (signal) => {
-        const context = this.plan.context(component);
-        const alive = await isRunning(component, context);
-        if (!alive) this.startedHere.push(component);
-        const result = alive ? 'running' : await ensureRunning(component, context, signal);
-        return {
-          status: result === 'running' ? 'unchanged' : 'done',
-          detail: `${result === 'running' ? 'runs' : result} on ${context.host}:${context.port()}`,
-        };
-      },
-    };
-  }
-
-  private async migrate(signal: AbortSignal) {
-    const fingerprint = migrationsFingerprint();
-    if (this.stack.state.migrated === fingerprint)
-      return { status: 'unchanged' as const, detail: 'schema is current' };
-    const applied = await runWorker<{ postgres: string[]; clickhouse: string[] }>(
-      ['migrate'],
-      this.workerEnv(),
-      { signal, exitCode: EXIT.migrationFailed },
-    );
-    this.stack.state.migrated = fingerprint;
-    this.stack.save();
-    return {
-      status: 'done' as const,
-      detail: `${applied.postgres.length} applied to PostgreSQL${applied.clickhouse.length ? ', ClickHouse is current' : ''}`,
-    };
-  }
-
-  private async seed(signal: AbortSignal) {
-    if (!ENV_NAMES.has(process.env.NODE_ENV))
-      return { status: 'skipped' as const, detail: 'no development credentials outside development' };
-    if (this.stack.state.seeded)
-      return { status: 'unchanged' as const, detail: 'development account is there' };
-    const { created } = await runWorker<{ created: string[] }>(['seed'], this.workerEnv(), { signal });
-    this.stack.state.seeded = true;
-    this.stack.save();
-    return { status: 'done' as const, detail: created.join(', ') || 'development account is there' };
-  }
-
-  private async sendTest(signal: AbortSignal) {
-    if (!ENV_NAMES.has(process.env.NODE_ENV))
-      return { status: 'skipped' as const, detail: 'only in development' };
-    const batch = await sendTestBatch(
-      this.plan.context(worker).urlOf('worker')!,
-      DEVELOPMENT_KEY,
-      TEST_BATCH_SIZE,
-      signal,
-    );
-    this.testBatch = { id: batch.id, total: batch.total, sent: batch.counts.sent };
-    return {
-      status: 'done' as const,
-      detail: `${batch.counts.sent} of ${batch.total} delivered through the mock provider`,
-    };
-  }
-
-  private workerEnv(): Record<string, string> {
-    return workerEnv(this.plan.context(worker));
-  }
-
-  private runs(name: ComponentName): boolean {
-    return this.plan.running.some((component) => component.name === name);
-  }
-
-  private present(names: ComponentName[]): ComponentName[] {
-    return names.filter((name) => this.runs(name));
-  }
-}
-
-/** Changes when a migration is added: then, and only then, `up` runs them again. */
-function migrationsFingerprint(): string {
-  const hash = createHash('sha256');
-  const root = join(dirname(dirname(WORKER_MAIN)), 'migrations');
-  for (const folder of readdirSync(root).sort()) {
-    for (const file of readdirSync(join(root, folder)).sort())
-      hash.update(file).update(readFileSync(join(root, folder, file)));
-  }
-  return hash.digest('hex').slice(0, 16);
 }

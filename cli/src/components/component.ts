@@ -1,4 +1,4 @@
-import type { Stack } from '../stack/stack.ts';
+import type { Selection, Stack } from '../stack/stack.ts';
 
 export type ComponentName =
   | 'postgres'
@@ -18,6 +18,7 @@ export interface ComponentContext {
   /** Port by name; '' is the main one. */
   port(name?: string): number;
   host: string;
+  selection: Selection;
   /** URL another component offers, or null when it does not take part. */
   urlOf(component: ComponentName): string | null;
   env: NodeJS.ProcessEnv;

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import type { Component } from './component.ts';
+import { firstAnswer } from './first-answer.ts';
 import { findProgram } from './programs.ts';
 
 export const DRAGONFLY_PROGRAMS = ['dragonfly', 'valkey-server', 'redis-server'];
@@ -66,20 +66,7 @@ export const dragonfly: Component = {
 };
 
 /** RESP PING; a server that is loading its data answers LOADING. */
-function ping(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ host: '127.0.0.1', port, timeout: 2000 }, () =>
-      socket.write('PING\r\n'),
-    );
-    const end = (error?: Error) => {
-      socket.destroy();
-      if (error) reject(error);
-      else resolve();
-    };
-    socket.once('data', (data) =>
-      end(data.toString().startsWith('+PONG') ? undefined : new Error(data.toString().trim().slice(0, 80))),
-    );
-    socket.once('timeout', () => end(new Error('no PONG within 2 s')));
-    socket.once('error', end);
-  });
+async function ping(port: number): Promise<void> {
+  const answer = await firstAnswer(port, 'PING\r\n');
+  if (!answer.startsWith('+PONG')) throw new Error(answer.trim().slice(0, 80));
 }

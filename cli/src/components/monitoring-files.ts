@@ -27,7 +27,7 @@ export function scrapeTargets(
   context: ComponentContext,
   addressOf: (component: ComponentName) => string | null,
 ): Record<string, string> {
-  const { senders } = context.stack.state.selection;
+  const { senders } = context.selection;
   const jobs: Record<string, ComponentName[]> = {
     worker: ['worker', ...Array.from({ length: senders - 1 }, (_, i): ComponentName => `sender-${i + 2}`)],
     web: ['web'],

@@ -1,5 +1,5 @@
-import { createConnection } from 'node:net';
 import { type Component, fetchLocal } from './component.ts';
+import { firstAnswer } from './first-answer.ts';
 import { findProgram } from './programs.ts';
 
 export const nats: Component = {
@@ -49,22 +49,7 @@ export const nats: Component = {
 };
 
 /** A NATS server speaks first: `INFO {…}`. */
-function greeting(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ host: '127.0.0.1', port, timeout: 2000 });
-    const end = (error?: Error) => {
-      socket.destroy();
-      if (error) reject(error);
-      else resolve();
-    };
-    socket.once('data', (data) =>
-      end(
-        data.toString().startsWith('INFO ')
-          ? undefined
-          : new Error(`not a NATS server: ${data.toString().slice(0, 60)}`),
-      ),
-    );
-    socket.once('timeout', () => end(new Error('no greeting within 2 s')));
-    socket.once('error', end);
-  });
+async function greeting(port: number): Promise<void> {
+  const answer = await firstAnswer(port);
+  if (!answer.startsWith('INFO ')) throw new Error(`not a NATS server: ${answer.slice(0, 60)}`);
 }

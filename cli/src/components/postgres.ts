@@ -1,6 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import pg from 'pg';
 import { CliError, EXIT } from '../cli-error.ts';
 import {
@@ -16,10 +15,8 @@ const MAJOR = '18';
 export const DATABASE = 'batchsender';
 const USER = 'batchsender';
 
-/** Durable, and sized for a small machine. */
-const SETTINGS = {
-  listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
+/** Durable, and sized for a small machine; the containers' are the same, in infra/compose/compose.yaml. */
+export const POSTGRES_SETTINGS = {
   max_connections: '100',
   shared_buffers: '256MB',
   work_mem: '16MB',
@@ -31,6 +28,8 @@ const SETTINGS = {
   log_min_messages: 'warning',
   log_min_duration_statement: '2000',
 };
+
+const ADDRESS = { listen_addresses: '127.0.0.1', unix_socket_directories: '' };
 
 export const postgres: Component = {
   name: 'postgres',
@@ -47,14 +46,19 @@ export const postgres: Component = {
       ? { present: true, how: `PostgreSQL ${found.version}, embedded` }
       : { present: false, why: `no embedded PostgreSQL for ${process.platform}-${process.arch}` };
   },
-  prepare: initialise,
+  async prepare(context) {
+    await initialise(context);
+    context.stack.noteData(`embedded ${statSync(join(dataFolder(context), 'PG_VERSION')).mtimeMs}`);
+  },
   launch(context) {
     const user = unprivilegedUser();
     const { programs } = where();
     const data = dataFolder(context);
-    const settings = Object.entries({ ...SETTINGS, port: String(context.port()) }).flatMap(
-      ([name, value]) => ['-c', `${name}=${value}`],
-    );
+    const settings = Object.entries({
+      ...ADDRESS,
+      ...POSTGRES_SETTINGS,
+      port: String(context.port()),
+    }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     return {
       program: join(programs, 'bin', 'postgres'),
       args: ['-D', data, ...settings],
@@ -136,6 +140,7 @@ async function initialise(context: ComponentContext): Promise<void> {
     mkdirSync(dirname(data), { recursive: true });
     writeFileSync(passwordFile, context.stack.secrets.postgresPassword, { mode: 0o644 });
     const { programs } = where();
+    const { execa } = await import('execa');
     await execa(
       join(programs, 'bin', 'initdb'),
       [

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { checkoutRoot } from '../stack/stack.ts';
 import type { Component } from './component.ts';
-import { probeHealth } from './worker.ts';
+import { metricsListen, probeHealth } from './worker.ts';
 
 export const web: Component = {
   name: 'web',
@@ -22,6 +22,7 @@ export const web: Component = {
         PORT: String(context.port()),
         WORKER_URL: context.urlOf('worker')!,
         STACK_ID: context.stack.id,
+        ...metricsListen(context),
       },
       cwd: context.stack.dir,
     };

@@ -35,25 +35,42 @@ export const worker: Component = {
   },
 };
 
+/** The variable of each engine's address. */
+export const engineUrls = {
+  DATABASE_URL: 'postgres',
+  CLICKHOUSE_URL: 'clickhouse',
+  NATS_URL: 'nats',
+  REDIS_URL: 'dragonfly',
+} as const;
+
+const PASSED_ON = [
+  ...['NODE_ENV', 'LOG_LEVEL', 'LEASE_MS', 'NODE_OPTIONS', 'ROLES', 'PREFLIGHT_ABOVE', 'DNS_SERVERS'],
+];
+
+/** Settings of the worker that are taken over from the command's environment. */
+export function passedOn(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(PASSED_ON.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+}
+
+/** A Prometheus in a container reaches a host process only on the address of the containers' network. */
+export function metricsListen(context: ComponentContext): Record<string, string> {
+  const { metricsHost } = context.stack.state;
+  return metricsHost ? { METRICS_LISTEN: `${metricsHost}:${context.port()}` } : {};
+}
+
 /** Environment of the worker's program, for `serve` and for migrate and seed alike. */
 export function workerEnv(context: ComponentContext): Record<string, string> {
   const { env } = context;
-  const passed = Object.fromEntries(
-    ['NODE_ENV', 'LOG_LEVEL', 'LEASE_MS', 'NODE_OPTIONS', 'ROLES', 'PREFLIGHT_ABOVE', 'DNS_SERVERS'].flatMap(
-      (name) => (env[name] ? [[name, env[name] as string]] : []),
-    ),
-  );
   const optional = {
-    CLICKHOUSE_URL: context.urlOf('clickhouse'),
-    NATS_URL: context.urlOf('nats'),
-    REDIS_URL: context.urlOf('dragonfly'),
+    ...Object.fromEntries(
+      Object.entries(engineUrls).map(([name, component]) => [name, context.urlOf(component)]),
+    ),
     // Senders write links that lead to the worker's API; recipients elsewhere need a public address.
     PUBLIC_URL: env.PUBLIC_URL || context.urlOf('worker'),
   };
   return {
     PATH: env.PATH ?? '',
-    ...passed,
-    DATABASE_URL: context.urlOf('postgres')!,
+    ...passedOn(env),
     ...Object.fromEntries(
       Object.entries(optional).filter((entry): entry is [string, string] => entry[1] !== null),
     ),
@@ -61,6 +78,7 @@ export function workerEnv(context: ComponentContext): Record<string, string> {
     PORT: String(context.port()),
     SECRET_KEY: context.stack.secrets.secretKey,
     STACK_ID: context.stack.id,
+    ...metricsListen(context),
   };
 }
 

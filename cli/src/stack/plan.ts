@@ -1,5 +1,7 @@
 import type { Component, ComponentContext, Presence } from '../components/component.ts';
+import { imageOf } from '../runtimes/docker/services.ts';
 import { portKey } from './ports.ts';
+import type { RuntimeName } from './runtime.ts';
 import type { Selection, Stack } from './stack.ts';
 
 /** One line of the plan: what takes part and where, or why not. */
@@ -12,7 +14,14 @@ export interface StackPlan {
   entries: PlanEntry[];
   /** What this stack runs itself. */
   running: Component[];
+  selection: Selection;
   context(component: Component): ComponentContext;
+}
+
+/** How a component is run: engines and monitoring as containers with Docker, services only when asked for. */
+export function placeOf(component: Component, { runtime, services }: Selection): RuntimeName {
+  if (runtime !== 'docker') return 'embedded';
+  return component.kind === 'service' && services === 'host' ? 'embedded' : 'docker';
 }
 
 /** Decides what takes part. Pure but for asking each component whether its program is here. */
@@ -32,6 +41,7 @@ export function planStack(
   const context = (component: Component): ComponentContext => ({
     stack,
     host: selection.host,
+    selection,
     env,
     port: (name = '') => stack.state.ports[portKey(component, name)] ?? component.ports[name]!,
     urlOf: (name) => {
@@ -42,7 +52,7 @@ export function planStack(
         : entry.component.url(context(entry.component));
     },
   });
-  return { entries, running, context };
+  return { entries, running, selection, context };
 }
 
 function presenceOf(
@@ -57,5 +67,7 @@ function presenceOf(
   if (selection.only && !selection.only.includes(chosenAs)) return { present: false, why: 'not asked for' };
   if (selection.without?.includes(chosenAs))
     return { present: false, why: `left out (--without ${component.name})` };
-  return component.locate(env);
+  return placeOf(component, selection) === 'docker'
+    ? { present: true, how: `container of ${imageOf(component, selection)}` }
+    : component.locate(env);
 }

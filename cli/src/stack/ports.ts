@@ -9,8 +9,16 @@ export interface PortSubstitution {
   component: string;
   wanted: number;
   owner: PortOwner | null;
+  /** Who that is, for people; null when it cannot be found out. */
+  heldBy: string | null;
   used: number;
 }
+
+/** Says who holds a port, for people. */
+export type PortHolder = (port: number, owner: PortOwner | null) => Promise<string | null>;
+
+/** The engine's own process on a port that a container publishes. */
+export const DOCKER_PROXY = 'docker-proxy';
 
 /** Free ports are looked for from here on: above the defaults, below the ephemeral range of Linux. */
 const FIRST_FREE_PORT = 20_000;
@@ -32,6 +40,7 @@ export async function assignPorts(
   stack: Stack,
   components: Component[],
   fixed: Record<string, number>,
+  holderOf: PortHolder = async (_port, owner) => owner && describeOwner(owner),
 ): Promise<PortSubstitution[]> {
   const substitutions: PortSubstitution[] = [];
   const used = new Set(Object.values(stack.state.ports));
@@ -44,24 +53,26 @@ export async function assignPorts(
         continue;
       }
       const owner = ownerOf(wanted);
-      if (fixed[key] !== undefined) throw portTaken(key, wanted, owner);
+      const heldBy = await holderOf(wanted, owner);
+      if (fixed[key] !== undefined) throw portTaken(key, wanted, owner, heldBy);
       stack.state.ports[key] = await freePort(used);
       used.add(stack.state.ports[key]!);
-      substitutions.push({ component: key, wanted, owner, used: stack.state.ports[key]! });
+      substitutions.push({ component: key, wanted, owner, heldBy, used: stack.state.ports[key]! });
     }
   }
   return substitutions;
 }
 
-function portTaken(key: string, port: number, owner: PortOwner | null): CliError {
+function portTaken(key: string, port: number, owner: PortOwner | null, heldBy: string | null): CliError {
   return new CliError(
     'port_taken',
     EXIT.portTaken,
-    `Port ${port} for ${key} is taken${owner ? ` by ${describeOwner(owner)}` : ''}.`,
+    `Port ${port} for ${key} is taken${heldBy ? ` by ${heldBy}` : ''}.`,
     {
-      fix: owner?.pid
-        ? `Stop it (kill ${owner.pid}), choose another with --port ${key}=N, or leave --port out to get a free one.`
-        : `Choose another with --port ${key}=N, or leave --port out to get a free one.`,
+      fix:
+        owner?.pid && owner.name !== DOCKER_PROXY
+          ? `Stop it (kill ${owner.pid}), choose another with --port ${key}=N, or leave --port out to get a free one.`
+          : `Choose another with --port ${key}=N, or leave --port out to get a free one.`,
     },
   );
 }

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CliError, EXIT } from '../cli-error.ts';
+import type { RuntimeName, ServicePlace } from './runtime.ts';
 
 /** A running process as it is trusted: a number alone may be somebody else's by now. */
 export interface ProcessRecord {
@@ -34,6 +35,13 @@ export interface Selection {
   host: string;
   /** Sender processes in all; the worker is the first. */
   senders: number;
+  /** Null until the first `up` has decided. */
+  runtime: RuntimeName | null;
+  services: ServicePlace;
+  /** Images by component, where they are not those of the Compose file. */
+  images: Record<string, string>;
+  /** Mirror of Docker Hub, for example registry.example.com/hub; null for none. */
+  imagePrefix: string | null;
 }
 
 export interface StackState {
@@ -51,6 +59,14 @@ export interface StackState {
   /** Fingerprint of the migrations that have been applied, and whether the seed ran. */
   migrated: string | null;
   seeded: boolean;
+  /** What the database's data is known by; other data means that nothing was migrated or seeded. */
+  data: string | null;
+  /** Address of this host on the containers' network, with the docker runtime; null without. */
+  metricsHost: string | null;
+  /** Whether anything of this stack was ever in an engine, so that `down` looks there. */
+  usedDocker: boolean;
+  /** Hash of the password that a volume of PostgreSQL may be given; see --reset-password. */
+  resetPassword: string | null;
 }
 
 export interface StackSecrets {
@@ -58,6 +74,16 @@ export interface StackSecrets {
   clickhousePassword: string;
   secretKey: string;
 }
+
+const FIRST_SELECTION: Selection = {
+  external: {},
+  host: '127.0.0.1',
+  senders: 1,
+  runtime: null,
+  services: 'host',
+  images: {},
+  imagePrefix: null,
+};
 
 const MIN_FREE_BYTES = 500 * 1024 * 1024;
 
@@ -99,9 +125,13 @@ export class Stack {
       createdAt: new Date().toISOString(),
       ports: {},
       processes: {},
-      selection: { external: {}, host: '127.0.0.1', senders: 1 },
+      selection: FIRST_SELECTION,
       migrated: null,
       seeded: false,
+      data: null,
+      metricsHost: null,
+      usedDocker: false,
+      resetPassword: null,
     };
     const state = readJson<StackState>(join(dir, 'state.json')) ?? fresh;
     const secrets = readJson<StackSecrets>(join(dir, 'secrets.json')) ?? {
@@ -109,7 +139,8 @@ export class Stack {
       clickhousePassword: randomBytes(16).toString('hex'),
       secretKey: randomBytes(32).toString('hex'),
     };
-    return new Stack(name, dir, { ...fresh, ...state, id }, secrets);
+    const selection = { ...FIRST_SELECTION, ...state.selection };
+    return new Stack(name, dir, { ...fresh, ...state, selection, id }, secrets);
   }
 
   /** Whether anything was ever started here. */
@@ -158,6 +189,15 @@ export class Stack {
   reload(): void {
     this.state = { ...this.state, ...readJson<StackState>(join(this.dir, 'state.json')), id: this.id };
     this.secrets = readJson<StackSecrets>(join(this.dir, 'secrets.json')) ?? this.secrets;
+  }
+
+  /** Called by whoever finds the database's data. */
+  noteData(identity: string): void {
+    if (this.state.data === identity) return;
+    this.state.data = identity;
+    this.state.migrated = null;
+    this.state.seeded = false;
+    this.save();
   }
 
   save(): void {

@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib';
 
 /**
  * ClickHouse's engine as a library (chDB) behind enough of ClickHouse's HTTP interface for the official
- * client: /ping, queries with parameters, inserts, typed errors. One process, one data folder, loopback only.
+ * client: /ping, queries with parameters, inserts, typed errors. One process, one data folder.
  */
 interface ChdbSession {
   queryAsync(query: string, options?: { format?: string }): Promise<{ text(): string }>;
@@ -15,6 +15,8 @@ interface ChdbSession {
 
 const { Session } = createRequire(import.meta.url)('chdb') as { Session: new (path: string) => ChdbSession };
 
+/** The loopback, unless it runs in a container of its own. */
+const host = process.env.CLICKHOUSE_FRONT_HOST ?? '127.0.0.1';
 const port = Number(process.env.CLICKHOUSE_FRONT_PORT);
 const data = process.env.CLICKHOUSE_FRONT_DATA!;
 const credentials = `${process.env.CLICKHOUSE_FRONT_USER}:${process.env.CLICKHOUSE_FRONT_PASSWORD}`;
@@ -27,9 +29,7 @@ let queue: Promise<unknown> = Promise.resolve();
 const server = createServer((request, response) => {
   answer(request, response).catch((error: unknown) => refuse(response, error));
 });
-server.listen(port, '127.0.0.1', () =>
-  process.stdout.write(`listening on 127.0.0.1:${port}, data in ${data}\n`),
-);
+server.listen(port, host, () => process.stdout.write(`listening on ${host}:${port}, data in ${data}\n`));
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {

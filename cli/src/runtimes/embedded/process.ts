@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessRecord } from '../../stack/stack.ts';
 
@@ -107,18 +107,6 @@ function bootId(): string | null {
   } catch {
     return null;
   }
-}
-
-/** The last lines of a log, read from its end. */
-export function tail(file: string, lines: number): string[] {
-  if (!existsSync(file)) return [];
-  const { size } = statSync(file);
-  const text = readFileSync(file, 'utf8');
-  const from = size > 1_000_000 ? text.slice(-1_000_000) : text;
-  return from
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .slice(-lines);
 }
 
 /** This very process, as others can check it. */

@@ -1,27 +1,40 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { existsSync } from 'node:fs';
 import { CliError, EXIT } from '../../cli-error.ts';
 import type { Component, ComponentContext, StopRule } from '../../components/component.ts';
+import { answersNow, waitReady } from '../../stack/readiness.ts';
+import { type ComponentRuntime, NOT_THERE, type StartResult } from '../../stack/runtime.ts';
 import type { Stack } from '../../stack/stack.ts';
-import { isAlive, startProcess, stopProcess, tail } from './process.ts';
+import { followFile, tail } from './log-file.ts';
+import { isAlive, startProcess, stopProcess } from './process.ts';
 
-const PROBE_EVERY_MS = 100;
-const QUICK_PROBE_MS = 3000;
 const EVIDENCE_LINES = 20;
 /** The worker finishes its window within 10 s. */
 const DEFAULT_STOP: StopRule = { signal: 'SIGTERM', timeoutMs: 12_000 };
 
-export type StartResult = 'started' | 'restarted' | 'running';
+/** Components as child processes that outlive the CLI. */
+export const embeddedRuntime: ComponentRuntime = {
+  name: 'embedded',
+  isRunning,
+  ensureRunning,
+  stop: stopComponent,
+  async observe(component, stack) {
+    const record = stack.state.processes[component.name];
+    if (!isAlive(record)) return NOT_THERE;
+    return { alive: true, pid: record!.pid, container: null, since: record!.startedAt };
+  },
+  tail: async (component, stack, lines) =>
+    existsSync(stack.logFile(component.name)) ? tail(stack.logFile(component.name), lines) : null,
+  follow: (component, stack, onLine, signal) => followFile(stack.logFile(component.name), onLine, signal),
+};
 
-/** Whether the component's process runs, as it is meant to, and answers. */
-export async function isRunning(component: Component, context: ComponentContext): Promise<boolean> {
+async function isRunning(component: Component, context: ComponentContext): Promise<boolean> {
   const record = context.stack.state.processes[component.name];
   if (!isAlive(record) || record!.spec !== hashOf(component, context)) return false;
-  return probeOnce(component, context, QUICK_PROBE_MS);
+  return answersNow(component, context);
 }
 
-/** Starts the component unless it runs as it should, and waits until it is ready. */
-export async function ensureRunning(
+async function ensureRunning(
   component: Component,
   context: ComponentContext,
   signal: AbortSignal,
@@ -33,7 +46,10 @@ export async function ensureRunning(
   await component.prepare?.(context);
   signal.throwIfAborted();
   await launch(component, context);
-  await waitReady(component, context, signal);
+  await waitReady(component, context, signal, {
+    ended: async () => (isAlive(stack.state.processes[component.name]) ? null : ended(component, context)),
+    late: async (answer) => notReady(component, context, answer),
+  });
   return before ? 'restarted' : 'started';
 }
 
@@ -66,44 +82,7 @@ async function launch(component: Component, context: ComponentContext): Promise<
   }
 }
 
-async function waitReady(
-  component: Component,
-  context: ComponentContext,
-  signal: AbortSignal,
-): Promise<void> {
-  const deadline = Date.now() + component.readyWithinMs;
-  let answer = 'no answer yet';
-  while (Date.now() < deadline) {
-    signal.throwIfAborted();
-    if (!isAlive(context.stack.state.processes[component.name])) throw ended(component, context);
-    try {
-      await component.probe(context);
-      return;
-    } catch (error) {
-      answer = reason(error);
-    }
-    await sleep(PROBE_EVERY_MS, undefined, { signal }).catch(() => {});
-  }
-  throw notReady(component, context, answer);
-}
-
-async function probeOnce(
-  component: Component,
-  context: ComponentContext,
-  withinMs: number,
-): Promise<boolean> {
-  const tooLate = sleep(withinMs, false, { ref: false });
-  return Promise.race([
-    component.probe(context).then(
-      () => true,
-      () => false,
-    ),
-    tooLate,
-  ]);
-}
-
-/** Ends the component's process; false when it would not go. */
-export async function stopComponent(component: Component, stack: Stack): Promise<boolean> {
+async function stopComponent(component: Component, stack: Stack): Promise<boolean> {
   const record = stack.state.processes[component.name];
   if (!record) return true;
   const { signal, timeoutMs } = component.stop ?? DEFAULT_STOP;
@@ -151,9 +130,4 @@ function notReady(component: Component, context: ComponentContext, answer: strin
       fix: cause?.fix ?? `It is left running for a look: batchsender logs ${component.name}`,
     },
   );
-}
-
-function reason(error: unknown): string {
-  const { message, cause } = error as Error & { cause?: Error };
-  return cause?.message ? `${message} (${cause.message})` : message || String(error);
 }

@@ -1,0 +1,73 @@
+import type { Output } from '../output/output.ts';
+import { buildService } from '../runtimes/docker/build.ts';
+import { type PullProgress, pullMissing } from '../runtimes/docker/images.ts';
+import { serviceFor } from '../runtimes/docker/services.ts';
+import type { Runtimes } from '../runtimes/runtimes.ts';
+import { placeOf, type StackPlan } from '../stack/plan.ts';
+import type { Stack } from '../stack/stack.ts';
+
+const MIB = 1024 * 1024;
+const JSON_EVERY_MS = 1000;
+
+/** Everything the containers need, before the first of them is made: images pulled, the services' own built. */
+export async function fetchImages(
+  _stack: Stack,
+  plan: StackPlan,
+  runtimes: Runtimes,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!runtimes.docker) return;
+  const { docker } = runtimes.docker.engine;
+  const services = plan.running
+    .filter((component) => placeOf(component, plan.selection) === 'docker')
+    .map((component) => serviceFor(component, plan.context(component)));
+  const display = new PullDisplay(output);
+  await pullMissing(
+    docker,
+    services.filter(({ build, image }) => !build || !image.endsWith(':local')),
+    (progress) => display.show(progress),
+    signal,
+  );
+  for (const service of services) {
+    if (!service.build || !service.image.endsWith(':local')) continue;
+    const built = await buildService(docker, service, signal);
+    if (built) output.event({ type: 'built', image: service.image }, `✔ ${service.image} built`);
+  }
+}
+
+/** One line that is redrawn on a terminal; elsewhere a line for each image that has arrived. */
+class PullDisplay {
+  private readonly images = new Map<string, PullProgress>();
+  private readonly output: Output;
+  private toldAt = 0;
+
+  constructor(output: Output) {
+    this.output = output;
+  }
+
+  show(progress: PullProgress): void {
+    this.images.set(progress.image, progress);
+    if (progress.done) {
+      this.output.event(
+        { type: 'pulled', ...progress },
+        `✔ ${progress.image} pulled (${Math.round(progress.totalBytes / MIB)} MiB)`,
+      );
+      return;
+    }
+    if (performance.now() - this.toldAt < JSON_EVERY_MS) return;
+    this.toldAt = performance.now();
+    if (this.output.json) this.output.event({ type: 'pulling', ...progress }, null);
+    else this.output.live(this.line());
+  }
+
+  private line(): string {
+    const open = [...this.images.values()].filter(({ done }) => !done);
+    return `pulling ${open
+      .map(({ image, currentBytes, totalBytes, etaSeconds }) => {
+        const name = image.split('/').at(-1)!.split(':')[0];
+        return `${name} ${Math.round(currentBytes / MIB)}/${Math.round(totalBytes / MIB)} MiB${etaSeconds === null ? '' : ` ${etaSeconds} s`}`;
+      })
+      .join(', ')}`;
+  }
+}
