@@ -6,6 +6,12 @@ import { execa } from 'execa';
 
 const bin = fileURLToPath(new URL('../bin/batchsender.mjs', import.meta.url));
 
+/** The developer's own settings must not decide how tests run. */
+function withoutOurs(): Record<string, string> {
+  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith('BATCHSENDER_'));
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
 export interface CliRun {
   exitCode: number;
   stdout: string;
@@ -16,13 +22,18 @@ export interface CliRun {
 export class TestStack {
   readonly dir = mkdtempSync(join(tmpdir(), 'batchsender-cli-'));
   readonly name: string;
-  constructor(name: string) {
+  private readonly env: Record<string, string>;
+
+  /** @param env added to every command; without Docker unless it says otherwise */
+  constructor(name: string, env: Record<string, string> = { BATCHSENDER_RUNTIME: 'embedded' }) {
     this.name = name;
+    this.env = env;
   }
 
   start(args: string[], env: Record<string, string> = {}) {
     return execa(process.execPath, [bin, '--stack', this.name, ...args], {
-      env: { CI: 'true', BATCHSENDER_STATE_DIR: this.dir, ...env },
+      env: { ...withoutOurs(), CI: 'true', BATCHSENDER_STATE_DIR: this.dir, ...this.env, ...env },
+      extendEnv: false,
       reject: false,
       stdin: 'ignore',
     });

@@ -3,9 +3,11 @@ import { CliError, EXIT } from '../cli-error.ts';
 import { COMPONENTS, componentsFor } from '../components/all.ts';
 import type { Component } from '../components/component.ts';
 import { DockerRuntime } from '../runtimes/docker/docker-runtime.ts';
+import { leftovers, removeAll } from '../runtimes/docker/removal.ts';
 import { embeddedRuntime } from '../runtimes/embedded/runtime.ts';
 import { requireEngine } from '../runtimes/runtimes.ts';
 import { withLock } from '../stack/lock.ts';
+import type { ComponentRuntime } from '../stack/runtime.ts';
 import type { Stack } from '../stack/stack.ts';
 import { openStack, type StackFlags } from './context.ts';
 
@@ -27,7 +29,7 @@ export async function down(flags: StackFlags & { volumes?: boolean }): Promise<D
   return { stopped, volumesRemoved: flags.volumes === true };
 }
 
-async function stopAll(stack: Stack, runtime: typeof embeddedRuntime | DockerRuntime): Promise<string[]> {
+async function stopAll(stack: Stack, runtime: ComponentRuntime): Promise<string[]> {
   const components = componentsFor(stack.state.selection.senders);
   const alive = (
     await Promise.all(
@@ -50,7 +52,7 @@ async function stopAll(stack: Stack, runtime: typeof embeddedRuntime | DockerRun
 async function proveGone(
   stack: Stack,
   components: readonly Component[],
-  runtime: typeof embeddedRuntime | DockerRuntime,
+  runtime: ComponentRuntime,
 ): Promise<void> {
   const left: string[] = [];
   for (const component of components) {
@@ -67,8 +69,8 @@ async function stopContainers(stack: Stack, volumes: boolean): Promise<string[]>
   if (!stack.state.usedDocker) return [];
   const docker = new DockerRuntime(await requireEngine(process.env), () => true);
   const stopped = await stopAll(stack, docker);
-  await docker.removeAll(stack, volumes);
-  const left = await docker.leftovers(stack);
+  await removeAll(docker.engine.docker, stack, volumes);
+  const left = await leftovers(docker.engine.docker, stack);
   if (left.length > 0)
     throw new CliError(
       'containers_left',

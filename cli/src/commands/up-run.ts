@@ -62,7 +62,8 @@ export class UpRun {
         const context = this.plan.context(component);
         const runtime = this.runtimes.of(component);
         const alive = await runtime.isRunning(component, context);
-        if (!alive) this.startedHere.push(component);
+        if (alive) await runtime.refresh(component, context);
+        else this.startedHere.push(component);
         const result = alive ? 'running' : await runtime.ensureRunning(component, context, signal);
         return {
           status: result === 'running' ? 'unchanged' : 'done',

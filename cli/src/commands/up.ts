@@ -112,8 +112,10 @@ async function stopWhatMoved(stack: Stack, selection: Selection): Promise<void> 
 /** What this run started is stopped again when it was interrupted; after a failure the evidence stays. */
 async function undo(run: UpRun, error: unknown, signal: AbortSignal): Promise<void> {
   if (!signal.aborted && error instanceof CliError) return;
-  for (const component of run.startedHere.reverse())
-    await run.runtimes.of(component).stop(component, run.stack);
+  const services = run.startedHere.filter(({ kind }) => kind === 'service');
+  const others = run.startedHere.filter(({ kind }) => kind !== 'service');
+  for (const group of [services, others])
+    await Promise.all(group.map((component) => run.runtimes.of(component).stop(component, run.stack)));
 }
 
 function interrupted(signal: AbortSignal): CliError {

@@ -54,6 +54,8 @@ export interface Component {
   /** Before the first start and each later one: data folder, configuration. Returns quickly when done. */
   prepare?(context: ComponentContext): Promise<void>;
   launch(context: ComponentContext): Launch;
+  /** Files it reads again by itself while it runs. */
+  refresh?(context: ComponentContext): Promise<void>;
   /** Asks over the real protocol; the error is the last answer. */
   probe(context: ComponentContext): Promise<void>;
   readyWithinMs: number;

@@ -22,9 +22,10 @@ export const prometheus: Component = {
     mkdirSync(context.stack.data('prometheus'), { recursive: true });
     const folder = configFolder(context);
     mkdirSync(join(folder, 'targets'), { recursive: true });
-    const files = { ...prometheusConfiguration(), ...scrapeTargets(context, addressOf(context)) };
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    writeFiles(folder, prometheusConfiguration());
+    writeFiles(folder, scrapeTargets(context, addressOf(context)));
   },
+  refresh: async (context) => writeFiles(configFolder(context), scrapeTargets(context, addressOf(context))),
   launch(context) {
     return {
       program: findProgram(['prometheus'], context.env)!.path,
@@ -36,11 +37,8 @@ export const prometheus: Component = {
       ],
       env: {
         PATH: context.env.PATH ?? '',
-        // Another configuration means a restart; so do other targets, which are written before the start.
-        CONFIGURATION: fingerprint({
-          ...prometheusConfiguration(),
-          ...scrapeTargets(context, addressOf(context)),
-        }),
+        // Another configuration means a restart; other targets do not.
+        CONFIGURATION: fingerprint(prometheusConfiguration()),
       },
       cwd: context.stack.dir,
     };
@@ -52,6 +50,10 @@ export const prometheus: Component = {
   url: (context) => `http://127.0.0.1:${context.port()}`,
   access: (context) => ({ url: `http://127.0.0.1:${context.port()}`, credentials: null }),
 };
+
+function writeFiles(folder: string, files: Record<string, string>): void {
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+}
 
 function configFolder(context: ComponentContext): string {
   return join(context.stack.dir, 'prometheus');

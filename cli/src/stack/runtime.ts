@@ -26,6 +26,8 @@ export interface ComponentRuntime {
   isRunning(component: Component, context: ComponentContext): Promise<boolean>;
   /** Starts it unless it runs as it should, and waits until it is ready. */
   ensureRunning(component: Component, context: ComponentContext, signal: AbortSignal): Promise<StartResult>;
+  /** Gives one that runs what may change without a restart. */
+  refresh(component: Component, context: ComponentContext): Promise<void>;
   /** Ends it; false when it would not go. */
   stop(component: Component, stack: Stack): Promise<boolean>;
   observe(component: Component, stack: Stack): Promise<Observed>;

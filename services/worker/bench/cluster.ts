@@ -14,6 +14,7 @@ const ENGINES: Record<Size, string> = { lite: 'postgres', full: 'postgres,nats,d
 const stack = (...args: string[]) =>
   execFileSync(process.execPath, [cli, '--stack', 'bench', '--json', ...args], {
     encoding: 'utf8',
+    env: { ...process.env, BATCHSENDER_RUNTIME: 'embedded' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
     .trim()

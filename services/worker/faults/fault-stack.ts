@@ -56,6 +56,7 @@ export class FaultStack {
   private run(...args: string[]): string {
     const output = execFileSync(process.execPath, [cli, '--stack', this.name, '--json', ...args], {
       encoding: 'utf8',
+      env: { ...process.env, BATCHSENDER_RUNTIME: 'embedded' },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     return output.trim().split('\n').at(-1)!;

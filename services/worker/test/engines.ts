@@ -20,6 +20,7 @@ const cli = fileURLToPath(new URL('../../../cli/bin/batchsender.mjs', import.met
 const batchsender = (...args: string[]) =>
   execFileSync(process.execPath, [cli, '--stack', 'worker-tests', '--json', ...args], {
     encoding: 'utf8',
+    env: { ...process.env, BATCHSENDER_RUNTIME: 'embedded' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 

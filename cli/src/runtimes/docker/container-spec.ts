@@ -2,11 +2,19 @@ import { createHash } from 'node:crypto';
 import type Docker from 'dockerode';
 import type { ComposeService } from './compose/compose-file.ts';
 
+/** A file that is put into a container. */
+export interface ContainerFile {
+  path: string;
+  text: string;
+  /** Read again by itself when it changes: no reason to start the container anew. */
+  volatile: boolean;
+}
+
 /** A container as it should be: what the engine is told, and the files that are put into it. */
 export interface ContainerSpec {
   name: string;
   options: Docker.ContainerCreateOptions;
-  files: { path: string; text: string }[];
+  files: ContainerFile[];
   /** Changes when any of it does, the image's content included. */
   hash: string;
 }
@@ -26,7 +34,7 @@ export interface ContainerPlace {
 /** Pure: service and place to the engine's options. */
 export function containerSpec(
   service: ComposeService,
-  files: ContainerSpec['files'],
+  files: ContainerFile[],
   place: ContainerPlace,
 ): ContainerSpec {
   const options: Docker.ContainerCreateOptions = {
@@ -81,12 +89,12 @@ function healthcheck(check: NonNullable<ComposeService['healthcheck']>): Docker.
 /** Without the network's id: another network means nothing for what runs inside. */
 function hashOf(
   { NetworkingConfig: _, HostConfig, ...options }: Docker.ContainerCreateOptions,
-  files: ContainerSpec['files'],
+  files: ContainerFile[],
   place: ContainerPlace,
 ): string {
   const { NetworkMode: __, ...host } = HostConfig!;
   return createHash('sha256')
-    .update(JSON.stringify([options, host, files, place.imageId]))
+    .update(JSON.stringify([options, host, files.filter((file) => !file.volatile), place.imageId]))
     .digest('hex')
     .slice(0, 16);
 }

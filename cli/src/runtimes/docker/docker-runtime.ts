@@ -13,16 +13,15 @@ import type { Engine } from './engine.ts';
 import { endedContainer, notReadyContainer } from './failure.ts';
 import { imageId } from './images.ts';
 import { composeContainerLabels, LABEL, projectOf } from './labels.ts';
-import { ensureNetwork, removeNetworks, type StackNetwork } from './network.ts';
-import { conflictingPort } from './port-conflict.ts';
+import { ensureNetwork, type StackNetwork } from './network.ts';
+import { conflictingPort, containerOnPort } from './port-conflict.ts';
 import { repairPassword } from './postgres-password.ts';
+import { removeContainer } from './removal.ts';
 import { filesFor, serviceFor } from './services.ts';
-import { ensureVolume, removeVolumes, type VolumeCheck, volumeName } from './volumes.ts';
+import { ensureVolume, type VolumeCheck, volumeName } from './volumes.ts';
 
 const EVIDENCE_LINES = 20;
 const SHORT_ID = 12;
-/** On top of the container's own time to stop, for the engine's work. */
-const STOP_MARGIN_MS = 5000;
 
 type Inspected = Docker.ContainerInspectInfo;
 
@@ -33,6 +32,11 @@ export class DockerRuntime implements ComponentRuntime {
   private readonly docker: Docker;
   private readonly inContainer: (component: ComponentName) => boolean;
   private network: StackNetwork | null = null;
+  /**
+   * Volumes made by this run whose component never got ready. They hold nothing but half an initialisation, which
+   * the images would take for a whole one: they go when the component is stopped.
+   */
+  private readonly unproven = new Map<ComponentName, string[]>();
 
   /** @param inContainer whether a component of the stack is a container */
   constructor(engine: Engine, inContainer: (component: ComponentName) => boolean) {
@@ -71,7 +75,7 @@ export class DockerRuntime implements ComponentRuntime {
     signal.throwIfAborted();
     // One that is stopped and as it should be is started again: after a reboot all of them are.
     const adopted = asMeant && !before!.State.Running ? this.docker.getContainer(before!.Id) : null;
-    if (before && !adopted) await this.removeContainer(before.Id);
+    if (before && !adopted) await removeContainer(this.docker, before.Id);
     signal.throwIfAborted();
     const container = adopted
       ? await this.startContainer(component, adopted)
@@ -80,10 +84,19 @@ export class DockerRuntime implements ComponentRuntime {
     return before ? 'restarted' : 'started';
   }
 
+  async refresh(component: Component, context: ComponentContext): Promise<void> {
+    const spec = await this.specOf(component, context);
+    const files = spec?.files.filter((file) => file.volatile) ?? [];
+    if (files.length > 0) await putFiles(this.docker.getContainer(spec!.name), files);
+  }
+
   async stop(component: Component, stack: Stack): Promise<boolean> {
     const container = await this.inspect(component, stack);
     if (!container) return true;
-    await this.removeContainer(container.Id);
+    const halfMade = this.unproven.get(component.name) ?? [];
+    await removeContainer(this.docker, container.Id, halfMade.length > 0 ? 0 : undefined);
+    for (const name of halfMade) await this.docker.getVolume(name).remove({ force: true });
+    this.unproven.delete(component.name);
     return (await this.inspect(component, stack)) === null;
   }
 
@@ -130,28 +143,6 @@ export class DockerRuntime implements ComponentRuntime {
     }
   }
 
-  /** Removes every container and network of the stack, known or not; volumes only when asked for. */
-  async removeAll(stack: Stack, volumes: boolean): Promise<void> {
-    const left = await this.leftovers(stack);
-    await Promise.all(left.map(({ id }) => this.removeContainer(id)));
-    await removeNetworks(this.docker, stack);
-    if (volumes) await removeVolumes(this.docker, stack);
-  }
-
-  /** Containers that carry the stack's label, in any state. */
-  async leftovers(stack: Stack): Promise<{ id: string; name: string; component: string; state: string }[]> {
-    const all = await this.docker.listContainers({
-      all: true,
-      filters: { label: [`${LABEL.stack}=${stack.id}`] },
-    });
-    return all.map(({ Id, Names, Labels, State }) => ({
-      id: Id,
-      name: Names[0]!.slice(1),
-      component: Labels[LABEL.component]!,
-      state: State,
-    }));
-  }
-
   /** Null when the image is not there. */
   private async specOf(component: Component, context: ComponentContext): Promise<ContainerSpec | null> {
     const { stack } = context;
@@ -173,7 +164,8 @@ export class DockerRuntime implements ComponentRuntime {
     const service = serviceFor(component, context);
     const check = component.name === 'postgres' ? await this.postgresCheck(stack, service.image) : null;
     for (const { source } of service.volumes) {
-      const createdAt = await ensureVolume(this.docker, stack, source, check);
+      const { name, createdAt, fresh } = await ensureVolume(this.docker, stack, source, check);
+      if (fresh) this.unproven.set(component.name, [...(this.unproven.get(component.name) ?? []), name]);
       if (component.name === 'postgres') stack.noteData(`docker ${createdAt}`);
     }
   }
@@ -231,7 +223,7 @@ export class DockerRuntime implements ComponentRuntime {
   }
 
   private async portTaken(component: Component, port: number): Promise<CliError> {
-    const holder = await this.containerOnPort(port);
+    const holder = await containerOnPort(this.docker, port);
     const owner = ownerOf(port);
     const by = holder ?? (owner ? describeOwner(owner) : 'another program');
     return new CliError(
@@ -242,15 +234,6 @@ export class DockerRuntime implements ComponentRuntime {
         fix: `Stop it, or run "batchsender up" again: it takes another port. Or name one: --port ${component.name}=N`,
       },
     );
-  }
-
-  /** "container X of project Y", when a container holds the port. */
-  async containerOnPort(port: number): Promise<string | null> {
-    const all = await this.docker.listContainers();
-    const holder = all.find(({ Ports }) => Ports.some(({ PublicPort }) => PublicPort === port));
-    if (!holder) return null;
-    const project = holder.Labels['com.docker.compose.project'];
-    return `container ${holder.Names[0]!.slice(1)}${project ? ` of project ${project}` : ''} (docker stop ${holder.Id.slice(0, SHORT_ID)})`;
   }
 
   private async ready(
@@ -269,21 +252,7 @@ export class DockerRuntime implements ComponentRuntime {
       },
       late: async (answer) => notReadyContainer(component, await container.inspect(), await lines(), answer),
     });
-  }
-
-  private async removeContainer(id: string): Promise<void> {
-    const container = this.docker.getContainer(id);
-    const gone = (error: { statusCode?: number }) => {
-      // Not running, or not there any more.
-      if (error.statusCode !== 304 && error.statusCode !== 404) throw error;
-    };
-    const { Config } = await container.inspect().catch(() => ({ Config: { StopTimeout: 0 } }));
-    const seconds = (Config as { StopTimeout?: number }).StopTimeout ?? 10;
-    await Promise.race([
-      container.stop({ t: seconds }).catch(gone),
-      new Promise((resolve) => setTimeout(resolve, seconds * 1000 + STOP_MARGIN_MS).unref()),
-    ]);
-    await container.remove({ force: true }).catch(gone);
+    this.unproven.delete(component.name);
   }
 }
 

@@ -1,3 +1,7 @@
+import type Docker from 'dockerode';
+
+const SHORT_ID = 12;
+
 /**
  * The port that could not be published, from the engine's words: it has one text for a port that a process holds
  * and another for one that a container holds. Null when the text is about something else.
@@ -11,4 +15,13 @@ export function conflictingPort(text: string): { port: number; heldBy: 'process'
       text,
     );
   return byProcess ? { port: Number(byProcess[1]), heldBy: 'process' } : null;
+}
+
+/** "container X of project Y", when a container publishes the port. */
+export async function containerOnPort(docker: Docker, port: number): Promise<string | null> {
+  const all = await docker.listContainers();
+  const holder = all.find(({ Ports }) => Ports.some(({ PublicPort }) => PublicPort === port));
+  if (!holder) return null;
+  const project = holder.Labels['com.docker.compose.project'];
+  return `container ${holder.Names[0]!.slice(1)}${project ? ` of project ${project}` : ''} (docker stop ${holder.Id.slice(0, SHORT_ID)})`;
 }

@@ -5,6 +5,7 @@ import { scrapeTargets } from '../../components/monitoring-files.ts';
 import { engineUrls, passedOn } from '../../components/worker.ts';
 import type { Selection } from '../../stack/stack.ts';
 import { type ComposeService, readCompose } from './compose/compose-file.ts';
+import type { ContainerFile } from './container-spec.ts';
 
 /** Where Prometheus finds ClickHouse's own metrics; all others serve them on their main port. */
 const METRICS_PORT: Partial<Record<ComponentName, number>> = { clickhouse: 9363 };
@@ -96,7 +97,7 @@ export function filesFor(
   context: ComponentContext,
   inContainer: (component: ComponentName) => boolean,
   hostAddress: string,
-): { path: string; text: string }[] {
+): ContainerFile[] {
   const addressOf = (component: ComponentName): string | null => {
     const url = context.urlOf(component);
     if (!url) return null;
@@ -107,6 +108,7 @@ export function filesFor(
   const generated = scrapeTargets(context, addressOf);
   return service.configs.map(({ file, target }) => ({
     path: target,
+    volatile: target.startsWith(TARGETS),
     text: target.startsWith(TARGETS)
       ? generated[`targets/${target.slice(TARGETS.length)}`]!
       : readFileSync(file, 'utf8'),

@@ -35,7 +35,7 @@ async function inspect(docker: Docker, name: string): Promise<Docker.VolumeInspe
 
 /**
  * Makes the volume unless it is there. Looked at first: the engine would answer "created" for one that exists, and
- * keep its old labels. Returns when it was created; another time means other data.
+ * keep its old labels. When it was created tells whether it is the one we know: another time means other data.
  *
  * @throws CliError `postgres_other_password`, `postgres_other_major`, before anything is started
  */
@@ -44,12 +44,12 @@ export async function ensureVolume(
   stack: Stack,
   source: string,
   check: VolumeCheck | null,
-): Promise<string> {
+): Promise<{ name: string; createdAt: string; fresh: boolean }> {
   const name = volumeName(stack, source);
   const before = await inspect(docker, name);
   if (before) {
     if (check) checkVolume(stack, name, initialised(before), check);
-    return createdAt(before);
+    return { name, createdAt: createdAt(before), fresh: false };
   }
   await docker.createVolume({
     Name: name,
@@ -60,7 +60,7 @@ export async function ensureVolume(
       ...(check?.major ? { [LABEL.major]: check.major } : {}),
     },
   });
-  return createdAt((await inspect(docker, name))!);
+  return { name, createdAt: createdAt((await inspect(docker, name))!), fresh: true };
 }
 
 function initialised({ Labels }: Docker.VolumeInspectInfo): Initialised {

@@ -17,6 +17,7 @@ export const embeddedRuntime: ComponentRuntime = {
   name: 'embedded',
   isRunning,
   ensureRunning,
+  refresh: async (component, context) => component.refresh?.(context),
   stop: stopComponent,
   async observe(component, stack) {
     const record = stack.state.processes[component.name];
