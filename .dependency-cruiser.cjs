@@ -38,7 +38,7 @@ module.exports = {
       name: 'dockerode-only-in-the-docker-runtime',
       severity: 'error',
       from: { path: '^cli/src/', pathNot: '^cli/src/runtimes/docker/' },
-      to: { path: 'node_modules/(dockerode|tar-stream)' },
+      to: { path: 'node_modules/dockerode' },
     },
     {
       name: 'adapters-do-not-know-each-other',
@@ -86,6 +86,12 @@ module.exports = {
       name: 'cli-components-below-commands',
       severity: 'error',
       from: to('^cli/src/(components|stack)/'),
+      to: { path: '^cli/src/(commands|output|doctor)/' },
+    },
+    {
+      name: 'cli-doctor-below-commands',
+      severity: 'error',
+      from: to('^cli/src/doctor/'),
       to: { path: '^cli/src/(commands|output)/' },
     },
     {

@@ -5,6 +5,7 @@ type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body 
 export type Batch = Json<paths['/api/batches/{id}']['get']['responses'][200]>;
 export type BatchPage = Json<paths['/api/batches']['get']['responses'][200]>;
 export type Import = Json<paths['/api/batches/{id}/recipients']['post']['responses'][200]>;
+export type Explanation = Json<paths['/api/explanations/{id}']['get']['responses'][200]>;
 export type Preflight = Json<paths['/api/batches/{id}/preflight']['post']['responses'][200]>;
 export type Provider = Json<paths['/api/providers/{provider}']['get']['responses'][200]>;
 

@@ -1,7 +1,7 @@
 import { WorkerApi } from '../api/worker-api.ts';
 import { worker } from '../components/worker.ts';
+import { DEVELOPMENT_KEY } from '../test-batch.ts';
 import { openStack, planOf, type StackFlags } from './context.ts';
-import { DEVELOPMENT_KEY } from './seed.ts';
 
 export interface ApiFlags extends StackFlags {
   url?: string;

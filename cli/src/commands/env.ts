@@ -1,7 +1,7 @@
 import { worker, workerEnv } from '../components/worker.ts';
+import { DEVELOPMENT_KEY } from '../test-batch.ts';
 import type { Rendered } from './batch.ts';
 import { openStack, planOf, type StackFlags } from './context.ts';
-import { DEVELOPMENT_KEY } from './seed.ts';
 
 /** What a program needs to use this stack, as lines for a .env file. Holds secrets: development only. */
 export async function env(flags: StackFlags): Promise<Rendered<Record<string, string>>> {

@@ -8,9 +8,10 @@ import type { Runtimes } from '../runtimes/runtimes.ts';
 import type { StackPlan } from '../stack/plan.ts';
 import type { Stack } from '../stack/stack.ts';
 import type { Task } from '../stack/task-graph.ts';
+import { DEVELOPMENT_KEY, sendTestBatch } from '../test-batch.ts';
 import { runWorker } from '../worker-program.ts';
 import type { UpFlags } from './context.ts';
-import { DEVELOPMENT_KEY, sendTestBatch } from './seed.ts';
+
 import type { UpResult } from './up.ts';
 
 const TEST_BATCH_SIZE = 25;

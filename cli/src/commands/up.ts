@@ -4,6 +4,7 @@ import { componentsFor } from '../components/all.ts';
 import type { Component } from '../components/component.ts';
 import { additionalSenders } from '../components/sender.ts';
 import { WORKER_MAIN } from '../components/worker.ts';
+import { preflight } from '../doctor/preflight.ts';
 import type { Output } from '../output/output.ts';
 import { portHolder } from '../runtimes/docker/port-holder.ts';
 import { secretHash } from '../runtimes/docker/volumes.ts';
@@ -43,6 +44,8 @@ export async function up(flags: UpFlags, output: Output, signal: AbortSignal): P
     const { plan, choice } = await planned(stack, flags);
     return { ...summary(stack, plan, choice, began), substitutions: [], testBatch: null, criticalChain: [] };
   }
+  for (const { message, fix, id } of await preflight(stack, process.env))
+    output.event({ type: 'warning', check: id, message, fix }, `! ${message} ${fix}`);
   stack.prepare();
   return withLock(stack, 'batchsender up', async () => {
     // Planned with the lock held: what another `up` chose meanwhile counts.

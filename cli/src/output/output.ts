@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises';
 import kleur from 'kleur';
 import { CliError, EXIT } from '../cli-error.ts';
 import type { TaskEvent } from '../stack/task-graph.ts';
@@ -89,6 +90,15 @@ export class Output {
       );
     else process.stderr.write(errorText(known));
     return known.exitCode;
+  }
+
+  /** Asks on the terminal; only where `interactive`. Anything but "y" means no. */
+  async confirm(question: string): Promise<boolean> {
+    this.settle();
+    const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    const answer = await terminal.question(`${question} [y/N] `);
+    terminal.close();
+    return /^y(es)?$/i.test(answer.trim());
   }
 
   /** Replaces the last progress line on a terminal; prints nothing elsewhere. */

@@ -2,7 +2,9 @@ import { createReadStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { Command, CommanderError, Option } from 'commander';
 import { createClickHouse, migrateClickHouse } from './adapters/clickhouse/events.ts';
+import { SystemDns } from './adapters/dns/dns.ts';
 import { PostgresAccounts } from './adapters/postgres/accounts.ts';
+import { inspect } from './adapters/postgres/inspection.ts';
 import { MIGRATIONS_DIR, migratePostgres } from './adapters/postgres/migrate.ts';
 import { createPool } from './adapters/postgres/pool.ts';
 import { PostgresProviders } from './adapters/postgres/providers.ts';
@@ -14,6 +16,7 @@ import { checkRecipients } from './domain/recipients/check.ts';
 import { parseColumnMap } from './domain/recipients/column-map.ts';
 import { encodingOf } from './domain/recipients/encoding.ts';
 import { RECIPIENT_FORMATS } from './domain/recipients/reader.ts';
+import { checkSenderDomain } from './domain/sender-domain.ts';
 import { DUPLICATE_POLICIES, type DuplicatePolicy } from './http/stores.ts';
 import { metricsDocument } from './metrics/document.ts';
 import { openApiDocument } from './openapi.ts';
@@ -73,6 +76,25 @@ program
           new PostgresProviders(pool, new SecretBox(config.SECRET_KEY)),
         ),
       );
+    } finally {
+      await pool.end();
+    }
+  });
+
+program
+  .command('inspect')
+  .description('what an operator wants to know: migrations, senders, queues, paused providers, …')
+  .option('--domains', 'ask the DNS about the sender domains too')
+  .action(async ({ domains }: { domains?: boolean }) => {
+    const config = readConfig(process.env);
+    const pool = createPool(config.DATABASE_URL, { max: 1, name: 'inspect' }, () => {});
+    try {
+      const inspection = await inspect(pool, new SecretBox(config.SECRET_KEY));
+      const dns = new SystemDns(config.DNS_SERVERS);
+      const senderChecks = domains
+        ? await Promise.all(inspection.senderDomains.map((domain) => checkSenderDomain(domain, null, dns)))
+        : [];
+      print({ ...inspection, senderChecks, production: config.NODE_ENV === 'production' });
     } finally {
       await pool.end();
     }

@@ -19,6 +19,7 @@ import { errorHandling } from './plugins/errors.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { docsRoutes } from './routes/docs.ts';
+import { explanationRoutes } from './routes/explanations.ts';
 import { healthRoutes } from './routes/health.ts';
 import { type LinkDeps, linkRoutes } from './routes/links.ts';
 import { metricsRoutes } from './routes/metrics.ts';
@@ -105,6 +106,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   batchRoutes(app, deps);
   preflightRoutes(app, deps);
   await app.register(async (scope) => recipientRoutes(scope, deps));
+  explanationRoutes(app, deps);
   analyticsRoutes(app, deps);
   await app.register(async (scope) => webhookRoutes(scope, deps));
   await app.register(async (scope) => linkRoutes(scope, deps.linkRoutes));

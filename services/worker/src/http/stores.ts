@@ -173,12 +173,21 @@ export interface MessageView {
   updatedAt: Date | null;
 }
 
+export interface AttemptHistory {
+  tried: { at: Date; outcome: string; code: string | null; detail: string | null }[];
+  nextRetryAt: Date | null;
+}
+
 export interface BatchStore {
   create(accountId: string, batch: NewBatch): Promise<string>;
   /** @throws AppError `batch_not_found` */
   get(accountId: string, id: string): Promise<BatchDetail>;
   list(accountId: string, page: Page): Promise<BatchView[]>;
   messages(accountId: string, id: string, state: MessageState | null, page: Page): Promise<MessageView[]>;
+  /** Attempts of a message that did not end in acceptance, and when it is due again. */
+  attempts(batchId: string, n: number): Promise<AttemptHistory>;
+  /** Sender processes that were heard of in the last seconds. */
+  liveSenders(): Promise<number>;
   /** @throws AppError `batch_state_conflict`, `batch_empty` */
   act(accountId: string, id: string, action: BatchAction): Promise<void>;
   /** Returns how many messages get another round. @throws AppError `batch_state_conflict` */

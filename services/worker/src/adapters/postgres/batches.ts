@@ -8,6 +8,7 @@ import {
 } from '../../domain/message-state.ts';
 import { uuid7 } from '../../domain/uuid7.ts';
 import type {
+  AttemptHistory,
   BatchDetail,
   BatchStore,
   BatchView,
@@ -23,10 +24,11 @@ import { persist } from '../../pipeline/persist.ts';
 import { attachmentSummaries, storeAttachments } from './attachments.ts';
 import { actOnBatch } from './batch-actions.ts';
 import { batchContent, queuedRecipients } from './batch-content.ts';
-import { listMessages } from './messages.ts';
+import { attemptsOf, listMessages } from './messages.ts';
 import { type Client, type Pool, transaction } from './pool.ts';
 import { isUuid } from './providers.ts';
 import { retryMessages } from './retry.ts';
+import { liveSenders } from './worker-registry.ts';
 
 const COUNT_COLUMNS = MESSAGE_STATE_NAMES.map(
   (state) => `coalesce(sum(c.${state}), 0)::int AS ${state}`,
@@ -114,6 +116,14 @@ export class PostgresBatches implements BatchStore {
   ): Promise<MessageView[]> {
     const batch = await this.get(accountId, id);
     return listMessages(this.pool, batch, state, page);
+  }
+
+  attempts(batchId: string, n: number): Promise<AttemptHistory> {
+    return attemptsOf(this.pool, batchId, n);
+  }
+
+  liveSenders(): Promise<number> {
+    return liveSenders(this.pool);
   }
 
   async act(accountId: string, id: string, action: BatchAction): Promise<void> {

@@ -1,5 +1,5 @@
 import { MESSAGE_STATES, type MessageState, stateName } from '../../domain/message-state.ts';
-import type { BatchDetail, MessageView, Page } from '../../http/stores.ts';
+import type { AttemptHistory, BatchDetail, MessageView, Page } from '../../http/stores.ts';
 import type { Pool } from './pool.ts';
 
 const COLUMNS = 'm.n, m.address, m.state, m.attempts, m.provider_message_id, m.code, m.detail, m.updated_at';
@@ -48,6 +48,21 @@ export async function listMessages(
     values: [batch.id, after, page.limit, stored],
   });
   return rows.map((row) => messageView(batch.id, row, cancelled));
+}
+
+/** A message is tried a few times, but a round by hand starts anew: the newest are shown. */
+const MAX_ATTEMPTS_SHOWN = 50;
+
+export async function attemptsOf(pool: Pool, batchId: string, n: number): Promise<AttemptHistory> {
+  const tried = await pool.query(
+    `SELECT at, outcome, code, detail FROM attempts WHERE batch_id = $1 AND n = $2 ORDER BY at DESC LIMIT ${MAX_ATTEMPTS_SHOWN}`,
+    [batchId, n],
+  );
+  const due = await pool.query<{ due_at: Date }>(
+    'SELECT due_at FROM deferrals WHERE batch_id = $1 AND n = $2',
+    [batchId, n],
+  );
+  return { tried: tried.rows.reverse(), nextRetryAt: due.rows[0]?.due_at ?? null };
 }
 
 /** Row states that a user sees as `state`. */

@@ -7,6 +7,13 @@ const BEAT_MS = 1000;
 /** A sender not seen for this long no longer counts; several missed beats, less than a lease. */
 const ALIVE_FOR = '10 seconds';
 
+export async function liveSenders(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM workers WHERE 'sender' = ANY(roles) AND seen_at > now() - interval '${ALIVE_FOR}'`,
+  );
+  return rows[0]!.count;
+}
+
 /** Says that this process lives, and knows how many senders share every limit. */
 export class WorkerRegistry implements Agent {
   readonly name = 'registry';

@@ -1,0 +1,22 @@
+import { EXIT } from '../../cli-error.ts';
+import { type Check, failed, ok, skipped } from '../check.ts';
+
+/** The alert's figure. */
+const LATE_SECONDS = 300;
+
+export const outbox: Check = {
+  id: 'outbox',
+  category: 'sender',
+  severity: 'warning',
+  title: 'events that do not reach ClickHouse',
+  exitCode: EXIT.sending,
+  async detect(facts) {
+    if (!facts.started) return skipped('not started yet');
+    const { rows, oldestSeconds } = (await facts.inspection()).outbox;
+    if (oldestSeconds <= LATE_SECONDS) return ok(rows ? `${rows} windows on their way` : 'empty');
+    return failed(
+      `${rows} windows of events wait for ClickHouse, the first since ${Math.round(oldestSeconds / 60)} min. Nothing is lost, charts are behind.`,
+      'docs/runbooks/outbox-lag.md',
+    );
+  },
+};

@@ -1,0 +1,101 @@
+import { componentsFor } from '../components/all.ts';
+import { worker, workerEnv } from '../components/worker.ts';
+import { type Discovery, discoverEngine, type Engine } from '../runtimes/docker/engine.ts';
+import { openRuntimes, type Runtimes } from '../runtimes/runtimes.ts';
+import { planStack, type StackPlan } from '../stack/plan.ts';
+import type { Stack } from '../stack/stack.ts';
+import { runWorker } from '../worker-program.ts';
+
+/** What the worker's program says of the database; see `worker inspect`. */
+export interface Inspection {
+  clockSkewMs: number;
+  pendingMigrations: string[];
+  senders: number;
+  planners: number;
+  expiredLeases: number;
+  queues: { provider: string; queued: number; oldestReadySeconds: number | null }[];
+  uncertain: { batch: string; count: number }[];
+  pausedProviders: { name: string; reason: string | null }[];
+  outbox: { rows: number; oldestSeconds: number };
+  silentWebhooks: { id: string; name: string }[];
+  developmentCredentials: { users: number; keys: number };
+  senderDomains: string[];
+  senderChecks: { domain: string; [record: string]: string | { status: string; detail: string } }[];
+  production: boolean;
+}
+
+/** What checks look at: asked once, however many want to know, and only when one does. */
+export class DoctorFacts {
+  readonly stack: Stack;
+  readonly env: NodeJS.ProcessEnv;
+  readonly apiKey: string;
+  private readonly known = new Map<string, Promise<unknown>>();
+
+  constructor(stack: Stack, env: NodeJS.ProcessEnv, apiKey: string) {
+    this.stack = stack;
+    this.env = env;
+    this.apiKey = apiKey;
+  }
+
+  get plan(): StackPlan {
+    const { selection } = this.stack.state;
+    return planStack(this.stack, componentsFor(selection.senders), selection, this.env);
+  }
+
+  get usesDocker(): boolean {
+    return this.stack.state.selection.runtime === 'docker';
+  }
+
+  /** Whether anything was ever started here. */
+  get started(): boolean {
+    return this.stack.exists && Object.keys(this.stack.state.ports).length > 0;
+  }
+
+  discovery(): Promise<Discovery> {
+    return this.once('discovery', () => discoverEngine(this.env));
+  }
+
+  /** The engine that answers, or null. */
+  async engine(): Promise<Engine | null> {
+    return (await this.discovery().catch(() => ({ found: null }))).found;
+  }
+
+  async runtimes(): Promise<Runtimes> {
+    return this.once('runtimes', async () =>
+      openRuntimes(this.stack.state.selection, this.env, this.usesDocker ? await this.engine() : null),
+    );
+  }
+
+  inspection(): Promise<Inspection> {
+    return this.once('inspection', () => this.inspect([]));
+  }
+
+  /** With the DNS asked about the sender domains. */
+  inspectionWithDomains(): Promise<Inspection> {
+    return this.once('domains', () => this.inspect(['--domains']));
+  }
+
+  workerUrl(): string {
+    return this.plan.context(worker).urlOf('worker')!;
+  }
+
+  /** Whether the worker answers at all: most checks of a sender make no sense otherwise. */
+  workerAnswers(): Promise<boolean> {
+    return this.once('worker', async () => {
+      const response = await fetch(`${this.workerUrl()}/health`, { signal: AbortSignal.timeout(1500) });
+      return response.ok;
+    }).catch(() => false);
+  }
+
+  private inspect(more: string[]): Promise<Inspection> {
+    return runWorker<Inspection>(['inspect', ...more], workerEnv(this.plan.context(worker)));
+  }
+
+  private once<T>(name: string, ask: () => Promise<T>): Promise<T> {
+    const before = this.known.get(name) as Promise<T> | undefined;
+    if (before) return before;
+    const asked = ask();
+    this.known.set(name, asked);
+    return asked;
+  }
+}

@@ -1,0 +1,420 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isReachable } from '../src/runtimes/embedded/unprivileged.ts';
+import { docker, dockerEnv, PREFIX } from './docker.ts';
+import { has } from './requirement.ts';
+import { TestStack } from './run-cli.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const bin = join(root, 'cli/bin/batchsender.mjs');
+const withDocker = dockerEnv();
+const withPrometheus = has('prometheus');
+const asRoot = process.getuid?.() === 0;
+
+interface Finding {
+  id: string;
+  status: 'ok' | 'failed' | 'skipped';
+  severity: string;
+  message: string;
+  fix?: string;
+  evidence?: string[];
+  repair?: string;
+  repaired?: string;
+}
+interface Report {
+  checks: Finding[];
+  summary: { ok: number; failed: number; warnings: number; skipped: number };
+  bundle: string | null;
+  exitCode: number;
+}
+
+describe('the doctor, on a real stack that is broken in many ways', () => {
+  const stack = new TestStack('doctor');
+  const up = () => stack.run(['up', '--without', 'nats,dragonfly,grafana', '--senders', '1']);
+  beforeAll(async () => {
+    const first = await up();
+    expect(first.exitCode, first.stderr).toBe(0);
+  });
+  afterAll(() => stack.remove());
+
+  const report = (args: string[] = [], env: Record<string, string> = {}) =>
+    stack.run(['--json', 'doctor', ...args], env).then(({ stdout, exitCode }) => {
+      const body = JSON.parse(stdout) as Report;
+      expect(body.exitCode).toBe(exitCode);
+      return body;
+    });
+  const finding = async (id: string, args: string[] = [], env: Record<string, string> = {}) =>
+    (await report([id, ...args], env)).checks[0]!;
+  const pids = async () => {
+    const { components } = await stack.json<{ components: { name: string; pid: number; url: string }[] }>([
+      'status',
+    ]);
+    return Object.fromEntries(components.map(({ name, pid }) => [name, pid]));
+  };
+  const state = () => JSON.parse(readFileSync(join(stack.dir, 'doctor/state.json'), 'utf8'));
+  const sql = async (text: string) => {
+    const { DATABASE_URL } = await stack.json<{ DATABASE_URL: string }>(['env']);
+    const client = new pg.Client({ connectionString: DATABASE_URL });
+    await client.connect();
+    await client.query(text);
+    await client.end();
+  };
+
+  test('finds nothing on a healthy one, fits into 80 columns, and delivers a batch with --deep', async () => {
+    const { checks, summary } = await report(['--deep']);
+    expect(checks.filter(({ status }) => status === 'failed')).toEqual([]);
+    expect(summary.ok).toBeGreaterThan(20);
+    expect(checks.find(({ id }) => id === 'delivery')!.message).toContain('5 of 5 delivered');
+    const { stdout } = await stack.run(['doctor']);
+    for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+  });
+
+  test('lists its checks with stable ids', async () => {
+    const { checks } = await stack.json<{ checks: { id: string; deep: boolean }[] }>(['doctor', '--list']);
+    expect(checks.length).toBeGreaterThanOrEqual(34);
+    expect(new Set(checks.map(({ id }) => id)).size).toBe(checks.length);
+    expect(await stack.json(['doctor', 'nonsense'])).toMatchObject({
+      error: { id: 'check_unknown', exitCode: 2 },
+    });
+  });
+
+  test('a stopped engine: named, with its last lines; and the record it left, which --fix removes', async () => {
+    const { clickhouse } = await pids();
+    process.kill(clickhouse!, 'SIGKILL');
+    await expect.poll(async () => (await finding('components')).status).toBe('failed');
+    const broken = await report();
+    expect(broken.exitCode).toBe(63);
+    const components = broken.checks.find(({ id }) => id === 'components')!;
+    expect(components.message).toContain('ClickHouse is not running');
+    expect(components.evidence!.some((line) => line.startsWith('clickhouse: '))).toBe(true);
+    expect(await finding('leftovers')).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('records of processes that are gone (clickhouse)'),
+    });
+    expect(await stack.json(['doctor', 'leftovers', '--fix'])).toMatchObject({
+      error: { id: 'confirmation_needed', exitCode: 2 },
+    });
+    expect(await finding('leftovers', ['--fix', '--yes'])).toMatchObject({ status: 'ok', repaired: 'yes' });
+    expect((await up()).exitCode).toBe(0);
+    expect((await finding('components')).status).toBe('ok');
+  });
+
+  test('a port that was stolen: by whom', async () => {
+    const { web } = await pids();
+    const port = state().ports.web;
+    process.kill(web!, 'SIGKILL');
+    const thief = createServer(() => {});
+    await expect
+      .poll(
+        () =>
+          new Promise((resolve) => {
+            thief.once('error', () => resolve(false));
+            thief.listen(port, '127.0.0.1', () => resolve(true));
+          }),
+      )
+      .toBe(true);
+    const found = await finding('ports');
+    thief.close();
+    expect(found).toMatchObject({ status: 'failed' });
+    expect(found.message).toContain(`${port} (web)`);
+    expect(found.message).toContain(`PID ${process.pid}`);
+    expect((await up()).exitCode).toBe(0);
+  });
+
+  test('a password that PostgreSQL refuses, and secrets that others can read', async () => {
+    const file = join(stack.dir, 'doctor/secrets.json');
+    const before = readFileSync(file, 'utf8');
+    writeFileSync(file, before.replace(/"postgresPassword":"[^"]+"/, '"postgresPassword":"wrong-password"'));
+    chmodSync(file, 0o644);
+    const wrong = await report(['postgres-data', 'secrets']);
+    expect(wrong.exitCode).toBe(71);
+    expect(wrong.checks.map(({ status }) => status)).toEqual(['failed', 'failed']);
+    expect(wrong.checks[0]!.message).toContain('refuses this stack’s password');
+    writeFileSync(file, before);
+    expect(await finding('secrets', ['--fix', '--yes'])).toMatchObject({ status: 'ok', repaired: 'yes' });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test('a revoked key, and one that was never made', async () => {
+    await sql('UPDATE api_keys SET revoked_at = now()');
+    const revoked = await report(['api-key']);
+    expect(revoked).toMatchObject({ exitCode: 84, checks: [{ status: 'failed' }] });
+    await sql('UPDATE api_keys SET revoked_at = NULL');
+    expect(await finding('api-key', [], { BATCHSENDER_API_KEY: 'bs_wrong' })).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('BATCHSENDER_API_KEY'),
+    });
+  });
+
+  test('a pending migration, which --fix applies', async () => {
+    await sql(`ALTER TABLE providers DROP COLUMN events_seen_at; DROP INDEX chunks_uncertain;
+      DELETE FROM schema_migrations WHERE name = '0003_observation'`);
+    const pending = await report(['migrations']);
+    expect(pending.exitCode).toBe(72);
+    expect(pending.checks[0]!.message).toContain('0003_observation');
+    expect(await finding('migrations', ['--fix', '--yes'])).toMatchObject({ status: 'ok', repaired: 'yes' });
+  });
+
+  test('a paused provider and its reason; messages of uncertain end', async () => {
+    await sql(`UPDATE providers SET state = 'paused', pause_reason = '535 5.7.8 Bad credentials'`);
+    await sql('UPDATE chunks SET sent = sent - 2, uncertain = 2 WHERE no = 1');
+    const { checks } = await report(['providers', 'queue']);
+    expect(checks[0]).toMatchObject({
+      status: 'failed',
+      message: 'mock is paused: 535 5.7.8 Bad credentials',
+    });
+    expect(checks[1]!.message).toMatch(/Nobody knows the end of \d+ messages/);
+    await sql(`UPDATE providers SET state = 'active', pause_reason = NULL`);
+    await sql('UPDATE chunks SET sent = sent + 2, uncertain = 0 WHERE no = 1');
+  });
+
+  test.runIf(withPrometheus)('Prometheus that was pointed elsewhere', async () => {
+    await expect.poll(async () => (await finding('metrics')).status, { timeout: 20_000 }).toBe('ok');
+    const targets = join(stack.dir, 'doctor/prometheus/targets/worker.json');
+    const before = readFileSync(targets, 'utf8');
+    writeFileSync(targets, JSON.stringify([{ targets: ['127.0.0.1:9'] }]));
+    await expect
+      .poll(async () => (await finding('metrics')).message, { timeout: 20_000, interval: 500 })
+      .toContain('scrapes 127.0.0.1:9, and not');
+    writeFileSync(targets, before);
+    await expect
+      .poll(async () => (await finding('metrics')).status, { timeout: 20_000, interval: 500 })
+      .toBe('ok');
+  });
+
+  test('metrics that were made private, by something that sits before the worker', async () => {
+    const port = state().ports.worker;
+    process.kill((await pids()).worker!, 'SIGKILL');
+    const gate = createServer((request, response) => {
+      response.statusCode = request.url === '/health' ? 200 : 401;
+      response.end('{}');
+    });
+    await expect
+      .poll(
+        () =>
+          new Promise((resolve) => {
+            gate.once('error', () => resolve(false));
+            gate.listen(port, '127.0.0.1', () => resolve(true));
+          }),
+      )
+      .toBe(true);
+    const found = await finding('metrics');
+    gate.closeAllConnections();
+    gate.close();
+    expect(found).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('answers 401: it must be public'),
+    });
+  });
+
+  test('a stopped sender: nothing is sent, and that is said', async () => {
+    await expect
+      .poll(async () => (await finding('senders')).status, { timeout: 20_000, interval: 500 })
+      .toBe('failed');
+    const { exitCode, checks } = await report(['senders']);
+    expect(exitCode).toBe(63);
+    expect(checks[0]!.message).toBe('No sender and no planner is alive: nothing is sent.');
+    expect((await up()).exitCode).toBe(0);
+  });
+
+  test('a proxy that would get what is meant for the loopback: a warning, and up says it too', async () => {
+    const proxied = { HTTP_PROXY: 'http://proxy.example:3128', NO_PROXY: 'example.com' };
+    const { exitCode, checks } = await report(['proxy'], proxied);
+    expect(exitCode).toBe(0);
+    expect(checks[0]).toMatchObject({ status: 'failed', severity: 'warning' });
+    expect(checks[0]!.fix).toContain('NO_PROXY=example.com,127.0.0.1,localhost');
+    const again = await stack.run(['up', '--no-test-batch'], proxied);
+    expect(again.exitCode, again.stderr).toBe(0);
+    expect(again.stderr).toContain('NO_PROXY does not name 127.0.0.1');
+    expect((await finding('proxy', [], { ...proxied, NO_PROXY: '127.0.0.1,localhost' })).status).toBe('ok');
+  });
+
+  test('a setting that is misspelt, in the environment or in the file', async () => {
+    expect(await finding('configuration', [], { BATCHSENDER_RUNTIM: 'docker' })).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('BATCHSENDER_RUNTIM is set, and nothing reads it'),
+    });
+    const file = join(stack.dir, 'settings.yaml');
+    writeFileSync(file, 'runtime: embedded\nimage: {}\n');
+    expect(await finding('configuration', [], { BATCHSENDER_CONFIG: file })).toMatchObject({
+      status: 'failed',
+    });
+    const run = await stack.run(['--json', 'up'], { BATCHSENDER_CONFIG: file });
+    expect(JSON.parse(run.stdout.split('\n').at(-1)!)).toMatchObject({
+      error: { id: 'setting_invalid', exitCode: 84 },
+    });
+  });
+
+  test('two checkouts beside each other are fine; one on the other’s port is named', async () => {
+    const other = new TestStack('doctor');
+    try {
+      const started = await other.run(['up', '--only', 'postgres,worker', '--no-test-batch']);
+      expect(started.exitCode, started.stderr).toBe(0);
+      expect(await finding('other-checkout')).toMatchObject({
+        status: 'ok',
+        message: expect.stringContaining(other.dir),
+      });
+      await stack.run(['down']);
+      const port = state().ports.worker;
+      const moved = await other.run(['up', '--port', `worker=${port}`, '--no-test-batch']);
+      expect(moved.exitCode, moved.stderr).toBe(0);
+      const found = await finding('other-checkout');
+      expect(found).toMatchObject({ status: 'failed' });
+      expect(found.message).toContain(`${port} (worker)`);
+    } finally {
+      await other.remove();
+    }
+    expect((await up()).exitCode).toBe(0);
+  });
+
+  test('--bundle writes an archive of versions, states, findings and logs, without secrets and addresses', async () => {
+    const file = join(stack.dir, 'help.tar.gz');
+    const { bundle } = await report(['--bundle', file], { SMTP_PASSWORD: 'hunter2-hunter2' });
+    expect(bundle).toBe(file);
+    const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
+    execFileSync('tar', ['-xzf', file, '-C', folder]);
+    const read = (name: string) => readFileSync(join(folder, 'batchsender-doctor', name), 'utf8');
+    expect(JSON.parse(read('versions.json'))).toMatchObject({ node: process.versions.node });
+    expect(JSON.parse(read('findings.json')).length).toBeGreaterThan(20);
+    expect(read('logs/worker.log')).toContain('worker is up');
+    const everything = execFileSync('cat', listFiles(folder), { encoding: 'utf8' });
+    for (const secret of Object.values(
+      JSON.parse(readFileSync(join(stack.dir, 'doctor/secrets.json'), 'utf8')),
+    ))
+      expect(everything).not.toContain(secret);
+    expect(everything).not.toContain('hunter2');
+    expect(everything).not.toMatch(/[\w.]+@example\.com/);
+    rmSync(folder, { recursive: true });
+  });
+
+  function listFiles(folder: string): string[] {
+    return execFileSync('find', [folder, '-type', 'f'], { encoding: 'utf8' }).trim().split('\n');
+  }
+});
+
+describe('the doctor, about the machine', () => {
+  test.runIf(asRoot)('a disk that is full: doctor and up say so, with one exit code', async (context) => {
+    const stack = new TestStack('full');
+    const disk = join(stack.dir, 'disk');
+    mkdirSync(disk);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk], { stdio: 'ignore' });
+    } catch {
+      return context.skip('file systems cannot be mounted here');
+    }
+    const env = { BATCHSENDER_STATE_DIR: disk };
+    try {
+      const found = await stack.run(['--json', 'doctor', 'disk'], env);
+      expect(found.exitCode).toBe(39);
+      expect((JSON.parse(found.stdout) as Report).checks[0]!.message).toMatch(/Only \d+ MiB are free/);
+      const up = await stack.run(['--json', 'up'], env);
+      expect(up.exitCode).toBe(39);
+      expect(up.stdout).toContain('"disk_full"');
+    } finally {
+      execFileSync('umount', [disk]);
+      rmSync(stack.dir, { recursive: true, force: true });
+    }
+  });
+
+  test.runIf(withDocker !== null)('too little memory, as a container allows it', async () => {
+    const run = await execa(
+      'docker',
+      [
+        ...[
+          'run',
+          '--rm',
+          '-m',
+          '300m',
+          '-v',
+          `${root}:${root}:ro`,
+          '-e',
+          'BATCHSENDER_STATE_DIR=/tmp/state',
+        ],
+        ...[`${PREFIX}/node`, 'node', bin, '--json', 'doctor', 'memory'],
+      ],
+      { reject: false },
+    );
+    expect(run.exitCode, run.stderr).toBe(29);
+    expect((JSON.parse(run.stdout) as Report).checks[0]!.message).toContain(
+      '300 MiB of memory are allowed here',
+    );
+  });
+
+  test.runIf(withDocker !== null)('an image for another processor', async () => {
+    const stack = new TestStack('foreign', withDocker!);
+    const image = foreignImage();
+    const env = { BATCHSENDER_IMAGE_NATS: image };
+    try {
+      // Only the plan is needed: nothing of that image is started.
+      await stack.run(['up', '--only', 'nats', '--image', `nats=${PREFIX}/nats`, '--no-test-batch']);
+      await stack.run(['down']);
+      const file = join(stack.dir, 'foreign/state.json');
+      writeFileSync(file, readFileSync(file, 'utf8').replace(`${PREFIX}/nats`, image));
+      const { stdout, exitCode } = await stack.run(['--json', 'doctor', 'images'], env);
+      expect(exitCode).toBe(45);
+      expect((JSON.parse(stdout) as Report).checks[0]!.message).toMatch(
+        /is for (arm64|amd64), this machine is/,
+      );
+    } finally {
+      docker('rmi', '-f', image);
+      await stack.remove();
+    }
+  });
+
+  test.runIf(withDocker !== null && asRoot)('the engine’s socket without permission', async (context) => {
+    if (!isReachable(root)) return context.skip('the checkout is closed to other users');
+    const dir = mkdtempSync(join(tmpdir(), 'nobody-'));
+    chmodSync(dir, 0o777);
+    const run = await execa(
+      process.execPath,
+      [bin, '--json', 'doctor', 'docker-permission', 'docker-engine'],
+      {
+        uid: 65534,
+        gid: 65534,
+        extendEnv: false,
+        env: { PATH: process.env.PATH!, HOME: dir, BATCHSENDER_STATE_DIR: dir },
+        reject: false,
+      },
+    );
+    expect(run.exitCode, run.stderr).toBe(57);
+    const { checks } = JSON.parse(run.stdout) as Report;
+    expect(checks[0]).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('you may not use'),
+    });
+    expect(checks[0]!.fix).toContain('usermod -aG docker');
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  test('an engine that is asked for and not there: the same fault from doctor and up', async () => {
+    const stack = new TestStack('noengine', {
+      BATCHSENDER_RUNTIME: 'docker',
+      DOCKER_HOST: 'unix:///nonexistent.sock',
+    });
+    const up = await stack.run(['--json', 'up']);
+    expect(up.exitCode).toBe(55);
+    expect(up.stdout).toContain('"docker_not_found"');
+    await stack.remove();
+  });
+});
+
+/** An image whose configuration names another processor: nothing of it can run here. */
+function foreignImage(): string {
+  const name = `${PREFIX}/foreign:latest`;
+  const folder = mkdtempSync(join(tmpdir(), 'foreign-'));
+  const [here, there] = process.arch === 'arm64' ? ['arm64', 'amd64'] : ['amd64', 'arm64'];
+  execFileSync('bash', [
+    '-c',
+    `set -e; cd ${folder}; echo x > x; tar -c x | docker import - ${name} >/dev/null; docker save ${name} | tar -x
+     sed -i 's/"architecture":"${here}"/"architecture":"${there}"/' *.json; rm x; tar -c * | docker load >/dev/null`,
+  ]);
+  rmSync(folder, { recursive: true });
+  return name;
+}
