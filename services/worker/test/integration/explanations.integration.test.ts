@@ -39,7 +39,7 @@ test('a finished batch with failures: their reason and what to do; a failed mess
 });
 
 test('a message that was deferred and then sent has both in its timeline', async () => {
-  await worker.api('POST', '/api/providers', { name: 'later', kind: 'mock', settings: { deferRate: 0.6 } });
+  await worker.api('POST', '/api/providers', { name: 'later', kind: 'mock', settings: { deferRate: 0.4 } });
   const id = await sendBatch(worker, 'later', 10);
   await waitForState(worker, id, 'completed', 60_000);
   const { rows } = await database.pool.query<{ n: number }>(
@@ -66,7 +66,7 @@ test('a batch that waits says for what: a paused provider, or nobody to send it'
     provider: 'mock',
     from: 'a@example.com',
     template: { text: 'x y' },
-    recipients: [{ email: 'ann@example.com' }],
+    recipients: [{ address: 'ann@example.com' }],
   });
   expect((await explain(draft.body.id)).waitsFor).toBe('somebody to send it');
 });
