@@ -1,5 +1,5 @@
 import type { Component } from './component.ts';
-import { probeHealth, WORKER_MAIN, workerEnv } from './worker.ts';
+import { probeHealth, WORKER_MAIN, WORKER_NODE_FLAGS, workerEnv } from './worker.ts';
 
 /** Ports of the additional senders' health and metrics: the worker's is 6001. */
 const FIRST_PORT = 6011;
@@ -20,7 +20,7 @@ function sender(number: number): Component {
     locate: () => ({ present: true, how: 'sends only' }),
     launch: (context) => ({
       program: process.execPath,
-      args: ['--enable-source-maps', WORKER_MAIN, 'serve'],
+      args: [...WORKER_NODE_FLAGS, WORKER_MAIN, 'serve'],
       env: { ...workerEnv(context), ROLES: 'sender' },
       cwd: context.stack.dir,
     }),

@@ -97,9 +97,10 @@ async function canBind(port: number, host: string): Promise<boolean> {
   return result === null;
 }
 
-function answers(port: number): Promise<boolean> {
+/** Whether somebody takes a connection there. */
+export function answers(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port, timeout: DIAL_MS });
+    const socket = createConnection({ host, port, timeout: DIAL_MS });
     const end = (open: boolean) => {
       socket.destroy();
       resolve(open);

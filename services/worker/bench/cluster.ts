@@ -7,6 +7,9 @@ const here = import.meta.dirname;
 const cli = join(here, '../../../../cli/bin/batchsender.mjs');
 const program = join(here, '../main.js');
 
+/** As `batchsender up` and the image start it. */
+const NODE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=1024'];
+
 /** `lite` is PostgreSQL alone; `full` adds NATS, Dragonfly and ClickHouse. */
 export type Size = 'lite' | 'full';
 const ENGINES: Record<Size, string> = { lite: 'postgres', full: 'postgres,nats,dragonfly,clickhouse' };
@@ -71,7 +74,7 @@ export class Cluster {
 async function startWorker(env: Record<string, string>, roles: string): Promise<Child> {
   return startChild(
     process.execPath,
-    [program, 'serve'],
+    [...NODE_FLAGS, program, 'serve'],
     { ...env, ROLES: roles, PORT: String(await freePort()) },
     'url',
   );

@@ -1,9 +1,7 @@
 import { lookup } from 'node:dns/promises';
-import { createConnection } from 'node:net';
 import { EXIT } from '../../cli-error.ts';
+import { answers } from '../../stack/ports.ts';
 import { type Check, failed, ok } from '../check.ts';
-
-const DIAL_MS = 250;
 
 /** "localhost" may lead to ::1, where another program may sit on one of our ports. */
 export const localhost: Check = {
@@ -21,7 +19,7 @@ export const localhost: Check = {
       );
     if (addresses[0]!.family !== 6) return ok('localhost is 127.0.0.1');
     const ports = Object.values(facts.stack.state.ports);
-    const taken = await Promise.all(ports.map((port) => listensOnV6(port)));
+    const taken = await Promise.all(ports.map((port) => answers(port, '::1')));
     const foreign = ports.filter((_, i) => taken[i]);
     if (foreign.length === 0) return ok('localhost is ::1 first; nothing else listens there on our ports');
     return failed(
@@ -30,16 +28,3 @@ export const localhost: Check = {
     );
   },
 };
-
-function listensOnV6(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: '::1', port, timeout: DIAL_MS });
-    const end = (open: boolean) => {
-      socket.destroy();
-      resolve(open);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('timeout', () => end(false));
-    socket.once('error', () => end(false));
-  });
-}
