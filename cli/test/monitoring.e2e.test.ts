@@ -91,8 +91,11 @@ describe.runIf(installed)('with a stack that has just been brought up', () => {
         interval: 500,
       })
       .toBe(25);
+    // Each target has its own moment within the five seconds between scrapes.
     for (const job of ['worker', 'web', 'prometheus'])
-      expect(await prometheus.value(`up{job="${job}"}`), job).toBe(1);
+      await expect
+        .poll(() => prometheus.value(`up{job="${job}"}`), { message: job, timeout: 30_000, interval: 500 })
+        .toBe(1);
   });
 
   test('no panel of a dashboard is empty after a run, and no query or alert names an unknown metric', async () => {
