@@ -2,8 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { EXIT } from './cli-error.ts';
 import { sendingCommands } from './sending-commands.ts';
 import { stackCommands } from './stack-commands.ts';
-
-const VERSION = process.env.BATCHSENDER_VERSION ?? '0.0.0';
+import { VERSION } from './version.ts';
 
 const program = new Command('batchsender')
   .version(VERSION)

@@ -71,15 +71,14 @@ async function mend(
 }
 
 async function repaired(check: Check, repair: Repair, newFacts: () => DoctorFacts): Promise<Result> {
-  try {
-    await repair.run();
-  } catch (error) {
-    const again = await runCheck(check, newFacts());
-    const { diagnosis } = marked(again, 'no');
-    return { ...again, diagnosis: { ...diagnosis, evidence: [(error as Error).message] } };
-  }
+  const error = await repair.run().then(
+    () => null,
+    (reason: Error) => reason,
+  );
   const again = await runCheck(check, newFacts());
-  return marked(again, again.diagnosis.status === 'ok' ? 'yes' : 'no');
+  if (!error) return marked(again, again.diagnosis.status === 'ok' ? 'yes' : 'no');
+  const { diagnosis } = marked(again, 'no');
+  return { ...again, diagnosis: { ...diagnosis, evidence: [error.message] } };
 }
 
 function marked(result: Result, repaired: Diagnosis['repaired']): Result {

@@ -1,17 +1,15 @@
 import type { Output } from '../output/output.ts';
 import { buildService } from '../runtimes/docker/build.ts';
+import { containerServices } from '../runtimes/docker/container-services.ts';
 import { type PullProgress, pullMissing } from '../runtimes/docker/images.ts';
-import { serviceFor } from '../runtimes/docker/services.ts';
 import type { Runtimes } from '../runtimes/runtimes.ts';
-import { placeOf, type StackPlan } from '../stack/plan.ts';
-import type { Stack } from '../stack/stack.ts';
+import type { StackPlan } from '../stack/plan.ts';
 
 const MIB = 1024 * 1024;
 const JSON_EVERY_MS = 1000;
 
 /** Everything the containers need, before the first of them is made: images pulled, the services' own built. */
 export async function fetchImages(
-  _stack: Stack,
   plan: StackPlan,
   runtimes: Runtimes,
   output: Output,
@@ -19,9 +17,7 @@ export async function fetchImages(
 ): Promise<void> {
   if (!runtimes.docker) return;
   const { docker } = runtimes.docker.engine;
-  const services = plan.running
-    .filter((component) => placeOf(component, plan.selection) === 'docker')
-    .map((component) => serviceFor(component, plan.context(component)));
+  const services = containerServices(plan);
   const display = new PullDisplay(output);
   await pullMissing(
     docker,

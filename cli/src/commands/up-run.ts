@@ -68,7 +68,7 @@ export class UpRun {
         const result = alive ? 'running' : await runtime.ensureRunning(component, context, signal);
         return {
           status: result === 'running' ? 'unchanged' : 'done',
-          detail: `${result === 'running' ? 'runs' : result} on ${context.host}:${context.port()}`,
+          detail: `${result === 'running' ? 'runs' : result} on ${context.selection.host}:${context.port()}`,
         };
       },
     };

@@ -90,7 +90,7 @@ async function ready(stack: Stack, flags: UpFlags, output: Output, signal: Abort
   try {
     checkPrerequisites(plan);
     const runtimes = await openRuntimes(plan.selection, process.env, choice.engine);
-    await fetchImages(stack, plan, runtimes, output, signal);
+    await fetchImages(plan, runtimes, output, signal);
     return { plan, choice, runtimes };
   } catch (error) {
     if (!(error instanceof CliError) || !error.id.startsWith('image_') || !choice.automatic) throw error;

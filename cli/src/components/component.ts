@@ -17,7 +17,6 @@ export interface ComponentContext {
   stack: Stack;
   /** Port by name; '' is the main one. */
   port(name?: string): number;
-  host: string;
   selection: Selection;
   /** URL another component offers, or null when it does not take part. */
   urlOf(component: ComponentName): string | null;

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkoutRoot } from '../stack/stack.ts';
 import type { ComponentContext, ComponentName } from './component.ts';
+import { additionalSenders } from './sender.ts';
 
 const MONITORING = join(checkoutRoot(), 'infra/monitoring');
 export const GRAFANA_PROVISIONING = join(MONITORING, 'grafana/provisioning');
@@ -27,9 +28,8 @@ export function scrapeTargets(
   context: ComponentContext,
   addressOf: (component: ComponentName) => string | null,
 ): Record<string, string> {
-  const { senders } = context.selection;
   const jobs: Record<string, ComponentName[]> = {
-    worker: ['worker', ...Array.from({ length: senders - 1 }, (_, i): ComponentName => `sender-${i + 2}`)],
+    worker: ['worker', ...additionalSenders(context.selection.senders).map(({ name }) => name)],
     web: ['web'],
     clickhouse: ['clickhouse'],
     dragonfly: ['dragonfly'],

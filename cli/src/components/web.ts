@@ -18,7 +18,7 @@ export const web: Component = {
       args: [join(checkoutRoot(), 'services/web/dist/server.js')],
       env: {
         PATH: context.env.PATH ?? '',
-        HOST: context.host,
+        HOST: context.selection.host,
         PORT: String(context.port()),
         WORKER_URL: context.urlOf('worker')!,
         STACK_ID: context.stack.id,

@@ -81,7 +81,7 @@ export function workerEnv(context: ComponentContext): Record<string, string> {
     ...Object.fromEntries(
       Object.entries(optional).filter((entry): entry is [string, string] => entry[1] !== null),
     ),
-    HOST: context.host,
+    HOST: context.selection.host,
     PORT: String(context.port()),
     SECRET_KEY: context.stack.secrets.secretKey,
     STACK_ID: context.stack.id,

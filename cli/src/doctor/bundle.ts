@@ -5,6 +5,7 @@ import { createGzip } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { COMPONENT_NAMES } from '../components/all.ts';
 import { readSettings } from '../settings.ts';
+import { VERSION } from '../version.ts';
 import type { DoctorFacts } from './facts.ts';
 import { Redaction } from './redaction.ts';
 import type { Diagnosis } from './run-checks.ts';
@@ -42,7 +43,7 @@ export async function writeBundle(
 async function versions(facts: DoctorFacts) {
   const engine = await facts.engine();
   return {
-    batchsender: process.env.BATCHSENDER_VERSION ?? '0.0.0',
+    batchsender: VERSION,
     node: process.versions.node,
     platform: `${process.platform}-${process.arch} ${release()}`,
     memoryMib: Math.round(totalmem() / 1024 / 1024),

@@ -19,6 +19,12 @@ export type Finding =
   | { status: 'skipped'; message: string }
   | { status: 'failed'; message: string; fix: string; evidence?: string[]; repair?: Repair };
 
+/**
+ * `started`: the stack was brought up once. `schema`: that, and its database is current. `worker`: it answers.
+ * `docker`: the stack runs in an engine, and that answers.
+ */
+export type Need = 'started' | 'schema' | 'worker' | 'docker';
+
 /** One thing that may be wrong. A file each, in checks/. */
 export interface Check {
   /** Stable: used on the command line, in JSON and in documentation. */
@@ -35,6 +41,8 @@ export interface Check {
   preflight?: boolean;
   /** Id of the error with which `up` ends when it fails; `doctor_<id>` when absent. */
   errorId?: string;
+  /** Without it there is nothing to look at: the check is skipped, and says so. */
+  needs?: Need;
   /** At most a few hundred milliseconds by rule; cut off after three seconds. */
   detect(facts: DoctorFacts): Promise<Finding>;
 }

@@ -24,6 +24,13 @@ export interface Inspection {
   production: boolean;
 }
 
+export interface EngineInfo {
+  DockerRootDir?: string;
+  MemTotal?: number;
+  SecurityOptions?: string[];
+  OperatingSystem?: string;
+}
+
 /** What checks look at: asked once, however many want to know, and only when one does. */
 export class DoctorFacts {
   readonly stack: Stack;
@@ -58,6 +65,14 @@ export class DoctorFacts {
   /** The engine that answers, or null. */
   async engine(): Promise<Engine | null> {
     return (await this.discovery().catch(() => ({ found: null }))).found;
+  }
+
+  /** What the engine says of its machine; null when none answers. */
+  engineInfo(): Promise<EngineInfo | null> {
+    return this.once('engine info', async () => {
+      const engine = await this.engine();
+      return engine && ((await engine.docker.info()) as EngineInfo);
+    });
   }
 
   async runtimes(): Promise<Runtimes> {

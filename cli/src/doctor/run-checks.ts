@@ -1,5 +1,5 @@
 import { CliError } from '../cli-error.ts';
-import type { Check, Finding, Repair } from './check.ts';
+import type { Check, Finding, Need, Repair } from './check.ts';
 import type { DoctorFacts } from './facts.ts';
 
 const LIMIT_MS = 3000;
@@ -55,6 +55,27 @@ export async function runCheck(
   };
 }
 
+async function detect(check: Check, facts: DoctorFacts): Promise<Finding> {
+  const lacking = check.needs && (await lackOf(check.needs, facts));
+  return lacking ? { status: 'skipped', message: lacking } : check.detect(facts);
+}
+
+/** Why the check has nothing to look at; null when it has. */
+async function lackOf(need: Need, facts: DoctorFacts): Promise<string | null> {
+  switch (need) {
+    case 'started':
+      return facts.started ? null : 'not started yet';
+    case 'schema':
+      if (!facts.started) return 'not started yet';
+      return (await facts.inspection()).pendingMigrations.length ? 'see migrations' : null;
+    case 'worker':
+      return (await facts.workerAnswers()) ? null : 'the worker does not answer';
+    case 'docker':
+      if (!facts.usesDocker) return 'the stack runs without Docker';
+      return (await facts.engine()) ? null : 'no engine';
+  }
+}
+
 /** A check that cannot look is no fault of what it looks at: it says why, and is skipped. */
 async function limited(check: Check, facts: DoctorFacts): Promise<Finding> {
   const limitMs = check.deep ? DEEP_LIMIT_MS : LIMIT_MS;
@@ -66,7 +87,7 @@ async function limited(check: Check, facts: DoctorFacts): Promise<Finding> {
     );
   });
   try {
-    return await Promise.race([check.detect(facts), late]);
+    return await Promise.race([detect(check, facts), late]);
   } catch (error) {
     const { message } = error as Error;
     const evidence = error instanceof CliError ? error.evidence.slice(-1).join('') : '';

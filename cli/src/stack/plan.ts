@@ -40,7 +40,6 @@ export function planStack(
     .map(({ component }) => component);
   const context = (component: Component): ComponentContext => ({
     stack,
-    host: selection.host,
     selection,
     env,
     port: (name = '') => stack.state.ports[portKey(component, name)] ?? component.ports[name]!,

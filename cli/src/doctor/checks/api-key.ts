@@ -7,8 +7,8 @@ export const apiKey: Check = {
   severity: 'critical',
   title: 'whether the API accepts the key that commands use',
   exitCode: EXIT.config,
+  needs: 'worker',
   async detect(facts) {
-    if (!(await facts.workerAnswers())) return skipped('the worker does not answer');
     const response = await fetch(`${facts.workerUrl()}/api/batches?limit=1`, {
       headers: { authorization: `Bearer ${facts.apiKey}` },
     });

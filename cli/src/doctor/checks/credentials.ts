@@ -1,5 +1,5 @@
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
@@ -9,8 +9,8 @@ export const credentials: Check = {
   severity: 'critical',
   title: 'development credentials where others can use them',
   exitCode: EXIT.config,
+  needs: 'schema',
   async detect(facts) {
-    if (!facts.started) return skipped('not started yet');
     const { developmentCredentials, production } = await facts.inspection();
     const { users, keys } = developmentCredentials;
     if (users + keys === 0) return ok('there are none');

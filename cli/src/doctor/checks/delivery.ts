@@ -1,6 +1,6 @@
 import { EXIT } from '../../cli-error.ts';
 import { sendTestBatch } from '../../test-batch.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 const MESSAGES = 5;
 const WITHIN_MS = 30_000;
@@ -13,8 +13,8 @@ export const delivery: Check = {
   title: 'a small batch through the mock provider, from its creation to its delivery',
   exitCode: EXIT.sending,
   deep: true,
+  needs: 'worker',
   async detect(facts) {
-    if (!(await facts.workerAnswers())) return skipped('the worker does not answer');
     try {
       const signal = AbortSignal.timeout(WITHIN_MS);
       const batch = await sendTestBatch(facts.workerUrl(), facts.apiKey, MESSAGES, signal);

@@ -20,8 +20,7 @@ export const disk: Check = {
   async detect(facts) {
     const places = [facts.stack.dir];
     if (facts.usesDocker) {
-      const engine = await facts.engine();
-      const { DockerRootDir } = engine ? ((await engine.docker.info()) as { DockerRootDir?: string }) : {};
+      const { DockerRootDir } = (await facts.engineInfo()) ?? {};
       // In a virtual machine the folder is not ours to look at.
       if (DockerRootDir && existsSync(DockerRootDir)) places.push(DockerRootDir);
     }

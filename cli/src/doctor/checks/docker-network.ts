@@ -10,10 +10,9 @@ export const dockerNetwork: Check = {
   severity: 'warning',
   title: 'a subnet of the containers that another route takes',
   exitCode: EXIT.network,
+  needs: 'docker',
   async detect(facts) {
-    if (!facts.usesDocker) return skipped('the stack runs without Docker');
-    const engine = await facts.engine();
-    if (!engine) return skipped('no engine');
+    const engine = (await facts.engine())!;
     if (process.platform !== 'linux') return skipped('the engine’s network is in its virtual machine');
     const networks = await engine.docker.listNetworks({
       filters: { label: [`${LABEL.stack}=${facts.stack.id}`] },

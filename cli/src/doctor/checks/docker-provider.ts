@@ -18,7 +18,7 @@ export const dockerProvider: Check = {
         `The engine at ${engine.host} is on another machine: what it publishes on its loopback is out of reach from here.`,
         'Use a local engine, or --runtime embedded.',
       );
-    const info = (await engine.docker.info()) as { SecurityOptions?: string[]; OperatingSystem?: string };
+    const info = (await facts.engineInfo())!;
     const rootless = info.SecurityOptions?.some((option) => option.includes('rootless')) ?? false;
     const old = Number(engine.apiVersion) < COMFORTABLE_API ? ', old but supported' : '';
     return ok(

@@ -1,7 +1,6 @@
 import { EXIT } from '../../cli-error.ts';
-import { serviceFor } from '../../runtimes/docker/services.ts';
-import { placeOf } from '../../stack/plan.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { containerServices } from '../../runtimes/docker/container-services.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 /** Node's names of processor architectures, as images name them. */
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64', ia32: '386', arm: 'arm' };
@@ -12,16 +11,12 @@ export const images: Check = {
   severity: 'critical',
   title: 'images of the containers: there, and for this machine',
   exitCode: EXIT.imageNotFound,
+  needs: 'docker',
   async detect(facts) {
-    if (!facts.usesDocker) return skipped('the stack runs without Docker');
-    const engine = await facts.engine();
-    if (!engine) return skipped('no engine');
-    const { plan } = facts;
-    const wanted = plan.running
-      .filter((component) => placeOf(component, plan.selection) === 'docker')
-      .map((component) => serviceFor(component, plan.context(component)).image);
+    const engine = (await facts.engine())!;
+    const wanted = new Set(containerServices(facts.plan).map(({ image }) => image));
     const missing: string[] = [];
-    for (const image of new Set(wanted)) {
+    for (const image of wanted) {
       const found = await engine.docker
         .getImage(image)
         .inspect()
@@ -34,9 +29,9 @@ export const images: Check = {
         );
     }
     if (missing.length === 0)
-      return ok(`${new Set(wanted).size} images are there, for ${ARCHITECTURES[process.arch]}`);
+      return ok(`${wanted.size} images are there, for ${ARCHITECTURES[process.arch]}`);
     return failed(
-      `${missing.length} of ${new Set(wanted).size} images are missing: ${missing.join(', ')}.`,
+      `${missing.length} of ${wanted.size} images are missing: ${missing.join(', ')}.`,
       'batchsender up pulls them; name others with --image, or a mirror with --image-prefix.',
     );
   },

@@ -23,9 +23,8 @@ export const memory: Check = {
         'Give the machine or its container more, or leave parts out: batchsender up --without clickhouse,prometheus',
       );
     if (facts.usesDocker) {
-      const engine = await facts.engine();
-      const { MemTotal = 0 } = engine ? ((await engine.docker.info()) as { MemTotal?: number }) : {};
-      if (engine && MemTotal / MIB < NEEDED_DOCKER_MIB)
+      const { MemTotal } = (await facts.engineInfo()) ?? {};
+      if (MemTotal !== undefined && MemTotal / MIB < NEEDED_DOCKER_MIB)
         return failed(
           `The engine has ${Math.round(MemTotal / MIB)} MiB; the containers need ${NEEDED_DOCKER_MIB}.`,
           'Give its virtual machine more memory, or leave parts out: batchsender up --without clickhouse',

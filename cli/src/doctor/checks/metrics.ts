@@ -1,7 +1,7 @@
 import { EXIT } from '../../cli-error.ts';
 import { prometheus } from '../../components/prometheus.ts';
 import { worker } from '../../components/worker.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 import type { DoctorFacts } from '../facts.ts';
 
 const FIRST_SCRAPE_WITHIN_MS = 15_000;
@@ -19,8 +19,8 @@ export const metrics: Check = {
   severity: 'critical',
   title: 'whether /api/metrics is public and Prometheus scrapes it',
   exitCode: EXIT.notRunning,
+  needs: 'worker',
   async detect(facts) {
-    if (!(await facts.workerAnswers())) return skipped('the worker does not answer');
     const response = await fetch(`${facts.workerUrl()}/api/metrics`);
     if (response.status === 401 || response.status === 403)
       return failed(

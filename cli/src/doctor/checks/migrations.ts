@@ -1,7 +1,7 @@
 import { EXIT } from '../../cli-error.ts';
 import { worker, workerEnv } from '../../components/worker.ts';
 import { runWorker } from '../../worker-program.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 export const migrations: Check = {
   id: 'migrations',
@@ -9,8 +9,8 @@ export const migrations: Check = {
   severity: 'critical',
   title: 'whether the database has the schema that this version needs',
   exitCode: EXIT.migrationFailed,
+  needs: 'started',
   async detect(facts) {
-    if (!facts.started) return skipped('not started yet');
     const { pendingMigrations } = await facts.inspection();
     if (pendingMigrations.length === 0) return ok('the schema is current');
     return failed(

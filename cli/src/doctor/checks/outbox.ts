@@ -1,5 +1,5 @@
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 /** The alert's figure. */
 const LATE_SECONDS = 300;
@@ -10,8 +10,8 @@ export const outbox: Check = {
   severity: 'warning',
   title: 'events that do not reach ClickHouse',
   exitCode: EXIT.sending,
+  needs: 'schema',
   async detect(facts) {
-    if (!facts.started) return skipped('not started yet');
     const { rows, oldestSeconds } = (await facts.inspection()).outbox;
     if (oldestSeconds <= LATE_SECONDS) return ok(rows ? `${rows} windows on their way` : 'empty');
     return failed(

@@ -1,5 +1,5 @@
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 export const providers: Check = {
   id: 'providers',
@@ -7,8 +7,8 @@ export const providers: Check = {
   severity: 'critical',
   title: 'providers that are paused, and why',
   exitCode: EXIT.sending,
+  needs: 'schema',
   async detect(facts) {
-    if (!facts.started) return skipped('not started yet');
     const { pausedProviders } = await facts.inspection();
     if (pausedProviders.length === 0) return ok('none is paused');
     return failed(

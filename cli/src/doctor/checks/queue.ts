@@ -1,5 +1,5 @@
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 /** Chunks are claimed within a second; a lane that is limited has one chunk at a time, and the others wait their turn. */
 const WAITS_LONG_SECONDS = 900;
@@ -10,10 +10,9 @@ export const queue: Check = {
   severity: 'warning',
   title: 'chunks that wait too long, leases that nobody gives back, messages of uncertain end',
   exitCode: EXIT.sending,
+  needs: 'schema',
   async detect(facts) {
-    if (!facts.started) return skipped('not started yet');
-    const { expiredLeases, queues, uncertain, pendingMigrations } = await facts.inspection();
-    if (pendingMigrations.length) return skipped('see migrations');
+    const { expiredLeases, queues, uncertain } = await facts.inspection();
     if (expiredLeases > 0)
       return failed(
         `${expiredLeases} leases ran out and were not given back: no planner leads.`,

@@ -1,5 +1,5 @@
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 const RECORDS = ['spf', 'dkim', 'dmarc'] as const;
 
@@ -10,8 +10,8 @@ export const senderDomains: Check = {
   title: 'SPF, DKIM and DMARC of the domains that batches were sent from (asks the DNS)',
   exitCode: EXIT.sending,
   deep: true,
+  needs: 'schema',
   async detect(facts) {
-    if (!facts.started) return skipped('not started yet');
     const { senderDomains: domains, senderChecks } = await facts.inspectionWithDomains();
     if (domains.length === 0) return ok('nothing was sent through a real provider in 30 days');
     const problems = senderChecks.flatMap((check) =>

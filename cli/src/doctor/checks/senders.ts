@@ -1,5 +1,5 @@
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 export const senders: Check = {
   id: 'senders',
@@ -7,10 +7,9 @@ export const senders: Check = {
   severity: 'critical',
   title: 'whether senders and a planner are alive',
   exitCode: EXIT.notRunning,
+  needs: 'schema',
   async detect(facts) {
-    if (!facts.started) return skipped('not started yet');
-    const { senders: alive, planners, pendingMigrations } = await facts.inspection();
-    if (pendingMigrations.length) return skipped('see migrations');
+    const { senders: alive, planners } = await facts.inspection();
     const missing = [...(alive ? [] : ['sender']), ...(planners ? [] : ['planner'])];
     if (missing.length === 0) return ok(`${alive} senders, ${planners} planners`);
     return failed(

@@ -1,7 +1,6 @@
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
-
-const VERSION = process.env.BATCHSENDER_VERSION ?? '0.0.0';
+import { VERSION } from '../../version.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 /** After an update, processes of the old version go on until they are started again. */
 export const versions: Check = {
@@ -10,8 +9,8 @@ export const versions: Check = {
   severity: 'warning',
   title: 'version of the command beside that of the services that run',
   exitCode: EXIT.dataMismatch,
+  needs: 'worker',
   async detect(facts) {
-    if (!(await facts.workerAnswers())) return skipped('the worker does not answer');
     const { version } = (await (await fetch(`${facts.workerUrl()}/health`)).json()) as { version: string };
     if (version === VERSION) return ok(VERSION);
     return failed(

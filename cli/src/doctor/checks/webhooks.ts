@@ -1,5 +1,5 @@
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok } from '../check.ts';
 
 export const webhooks: Check = {
   id: 'webhooks',
@@ -7,8 +7,8 @@ export const webhooks: Check = {
   severity: 'warning',
   title: 'providers that were told a secret for events, and never called',
   exitCode: EXIT.sending,
+  needs: 'schema',
   async detect(facts) {
-    if (!facts.started) return skipped('not started yet');
     const { silentWebhooks } = await facts.inspection();
     if (silentWebhooks.length === 0)
       return ok('every provider that should call does, or has sent nothing yet');

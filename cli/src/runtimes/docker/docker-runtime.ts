@@ -14,14 +14,13 @@ import { endedContainer, notReadyContainer } from './failure.ts';
 import { imageId } from './images.ts';
 import { composeContainerLabels, LABEL, projectOf } from './labels.ts';
 import { ensureNetwork, type StackNetwork } from './network.ts';
-import { conflictingPort, containerOnPort } from './port-conflict.ts';
+import { conflictingPort, containerOnPort, shortId } from './port-conflict.ts';
 import { repairPassword } from './postgres-password.ts';
 import { removeContainer } from './removal.ts';
 import { filesFor, serviceFor } from './services.ts';
 import { ensureVolume, type VolumeCheck, volumeName } from './volumes.ts';
 
 const EVIDENCE_LINES = 20;
-const SHORT_ID = 12;
 
 type Inspected = Docker.ContainerInspectInfo;
 
@@ -106,7 +105,7 @@ export class DockerRuntime implements ComponentRuntime {
     return {
       alive: true,
       pid: container.State.Pid || null,
-      container: container.Id.slice(0, SHORT_ID),
+      container: shortId(container.Id),
       since: container.State.StartedAt,
     };
   }

@@ -1,6 +1,11 @@
 import type Docker from 'dockerode';
 
-const SHORT_ID = 12;
+const SHORT_ID_CHARS = 12;
+
+/** As the docker command prints it. */
+export function shortId(id: string): string {
+  return id.slice(0, SHORT_ID_CHARS);
+}
 
 /**
  * The port that could not be published, from the engine's words: it has one text for a port that a process holds
@@ -23,5 +28,5 @@ export async function containerOnPort(docker: Docker, port: number): Promise<str
   const holder = all.find(({ Ports }) => Ports.some(({ PublicPort }) => PublicPort === port));
   if (!holder) return null;
   const project = holder.Labels['com.docker.compose.project'];
-  return `container ${holder.Names[0]!.slice(1)}${project ? ` of project ${project}` : ''} (docker stop ${holder.Id.slice(0, SHORT_ID)})`;
+  return `container ${holder.Names[0]!.slice(1)}${project ? ` of project ${project}` : ''} (docker stop ${shortId(holder.Id)})`;
 }

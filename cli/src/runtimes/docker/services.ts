@@ -9,6 +9,8 @@ import type { ContainerFile } from './container-spec.ts';
 
 /** Where Prometheus finds ClickHouse's own metrics; all others serve them on their main port. */
 const METRICS_PORT: Partial<Record<ComponentName, number>> = { clickhouse: 9363 };
+/** For questions that no secret is part of; the file demands them. */
+const NO_SECRETS = { POSTGRES_PASSWORD: '-', CLICKHOUSE_PASSWORD: '-', SECRET_KEY: '-' };
 const TARGETS = '/etc/prometheus/targets/';
 
 /** Name of the service that a component is; additional senders are workers with one role. */
@@ -32,7 +34,7 @@ export function serviceFor(component: Component, context: ComponentContext): Com
     CLICKHOUSE_PASSWORD: stack.secrets.clickhousePassword,
     SECRET_KEY: stack.secrets.secretKey,
     STACK_ID: stack.id,
-    HOST: context.host,
+    HOST: selection.host,
     NODE_IMAGE: context.env.BATCHSENDER_NODE_IMAGE,
     NODE_ENV: context.env.NODE_ENV,
     PUBLIC_URL: context.env.PUBLIC_URL || (context.urlOf('worker') ?? ''),
@@ -53,8 +55,9 @@ export function serviceFor(component: Component, context: ComponentContext): Com
 
 /** Image of a component without the rest: for the plan, which needs no ports. */
 export function imageOf(component: Component, selection: Selection): string | null {
-  const needed = { POSTGRES_PASSWORD: '-', CLICKHOUSE_PASSWORD: '-', SECRET_KEY: '-' };
-  const service = readCompose({ ...needed, ...imageVariables(selection) }).get(serviceName(component.name));
+  const service = readCompose({ ...NO_SECRETS, ...imageVariables(selection) }).get(
+    serviceName(component.name),
+  );
   return service ? withPrefix(service.image, component.name, selection) : null;
 }
 
@@ -103,7 +106,7 @@ export function filesFor(
     if (!url) return null;
     if (component === 'prometheus') return '127.0.0.1:9090';
     if (!inContainer(component)) return `${hostAddress}:${new URL(url).port}`;
-    return `${component}:${METRICS_PORT[component] ?? targetPort(component, context)}`;
+    return `${component}:${METRICS_PORT[component] ?? targetPort(component)}`;
   };
   const generated = scrapeTargets(context, addressOf);
   return service.configs.map(({ file, target }) => ({
@@ -115,12 +118,6 @@ export function filesFor(
   }));
 }
 
-function targetPort(component: ComponentName, context: ComponentContext): number {
-  const needed = {
-    POSTGRES_PASSWORD: '-',
-    CLICKHOUSE_PASSWORD: '-',
-    SECRET_KEY: '-',
-    STACK_ID: context.stack.id,
-  };
-  return readCompose(needed).get(serviceName(component))!.ports[0]!.target;
+function targetPort(component: ComponentName): number {
+  return readCompose(NO_SECRETS).get(serviceName(component))!.ports[0]!.target;
 }

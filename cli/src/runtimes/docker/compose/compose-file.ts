@@ -66,7 +66,7 @@ export function readCompose(
   variables: Record<string, string | undefined>,
   file = COMPOSE_FILE,
 ): Map<string, ComposeService> {
-  const document = interpolateAll(parse(readFileSync(file, 'utf8'), { merge: true }) as Raw, variables);
+  const document = interpolateAll(parsed(file), variables);
   knownKeys(document, KEYS.file, 'the file');
   const configs = (document.configs ?? {}) as Record<string, Raw>;
   for (const [name, config] of Object.entries(configs)) knownKeys(config, KEYS.config, `configs.${name}`);
@@ -79,6 +79,18 @@ export function readCompose(
       service(name, raw, files, dirname(file)),
     ]),
   );
+}
+
+/** Several commands ask for every service more than once; the text is parsed once while it stays the same. */
+const documents = new Map<string, { text: string; document: Raw }>();
+
+function parsed(file: string): Raw {
+  const text = readFileSync(file, 'utf8');
+  const known = documents.get(file);
+  if (known?.text === text) return known.document;
+  const document = parse(text, { merge: true }) as Raw;
+  documents.set(file, { text, document });
+  return document;
 }
 
 function service(name: string, raw: Raw, files: Record<string, string>, folder: string): ComposeService {

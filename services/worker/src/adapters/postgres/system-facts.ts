@@ -1,11 +1,10 @@
 import type { SystemFacts, SystemFactsStore } from '../../metrics/system-facts.ts';
 import type { Pool } from './pool.ts';
+import { ALIVE_FOR } from './worker-registry.ts';
 
 /** Open batches looked at; a system with more is described by the oldest ones. */
 const MAX_OPEN = 1000;
 const MAX_PROVIDERS = 100;
-/** As in the registry: after this a process no longer counts as alive. */
-const ALIVE_FOR = '10 seconds';
 
 /** Chunks of open batches, read through their primary key; 20,000 rows for a batch of ten million. */
 const OPEN = `

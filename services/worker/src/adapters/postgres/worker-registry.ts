@@ -5,7 +5,7 @@ import type { Pool } from './pool.ts';
 
 const BEAT_MS = 1000;
 /** A sender not seen for this long no longer counts; several missed beats, less than a lease. */
-const ALIVE_FOR = '10 seconds';
+export const ALIVE_FOR = '10 seconds';
 
 export async function liveSenders(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(
