@@ -182,6 +182,24 @@ describe.each(runtimes)('a stack with the %s runtime', (runtime, env) => {
     expect(await stack.json(['logs', 'nothing'])).toMatchObject({ error: { id: 'component_unknown' } });
   });
 
+  test('seed is safe to repeat and sends a batch of the size asked for', async () => {
+    const seeded = await stack.json<{ batch: { id: string; total: number } }>(['seed', '--batch', '120']);
+    expect(seeded.batch.total).toBe(120);
+    const shown = () =>
+      stack.json<{ state: string; counts: { sent: number } }>(['batch', 'show', seeded.batch.id]);
+    await expect.poll(async () => (await shown()).counts.sent, { timeout: 20_000 }).toBe(120);
+  });
+
+  test('doctor finds nothing on it, and knows which way it runs', async () => {
+    const { checks } = await stack.json<{ checks: { id: string; status: string; message: string }[] }>([
+      'doctor',
+    ]);
+    expect(checks.filter(({ status }) => status === 'failed')).toEqual([]);
+    const images = checks.find(({ id }) => id === 'images')!;
+    expect(images.status).toBe(runtime === 'docker' ? 'ok' : 'skipped');
+    expect(checks.find(({ id }) => id === 'components')!.message).toMatch(/^4 parts run and answer/);
+  });
+
   test('the dashboard serves its page, passes the API on, and keeps the login', async () => {
     const web = (await find('web')).url!;
     expect(await (await fetch(web)).text()).toContain('<div id="root">');
