@@ -15,7 +15,7 @@ import type { DnsLookup } from '../domain/sender-domain.ts';
 import type { EventIntake } from '../pipeline/event-tracker.ts';
 import type { EventMetrics } from '../pipeline/metrics.ts';
 import { authentication } from './plugins/authentication.ts';
-import { errorHandling } from './plugins/errors.ts';
+import { BODY_LIMIT_MIB, errorHandling } from './plugins/errors.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { docsRoutes } from './routes/docs.ts';
@@ -58,15 +58,12 @@ export interface AppDeps {
   production: boolean;
 }
 
-/** Bodies other than recipient files, which are streamed and have no limit. */
-const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
-
 /** The whole HTTP interface, ready to listen or to be tested with `inject`. */
 export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
     loggerInstance: deps.log as FastifyBaseLogger,
     logController: new Fastify.LogController({ disableRequestLogging: true }),
-    bodyLimit: BODY_LIMIT_BYTES,
+    bodyLimit: BODY_LIMIT_MIB * 1024 * 1024,
     trustProxy: deps.trustProxy,
     genReqId: () => crypto.randomUUID(),
     // One way to write a path: no second spelling can reach a route past its declaration.

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { signWebhook } from '../../src/domain/webhook-signature.ts';
+import { createOtherAccount, OTHER_KEY } from '../support/account.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { type HttpSink, startHttpSink } from '../support/http-sink.ts';
 import { sendBatch, startWorker, type TestWorker, waitForState } from '../support/worker.ts';
@@ -98,6 +99,38 @@ describe.each([
     await waitForState(worker, id, 'completed');
     await expect.poll(() => counts(id), { timeout: 15_000 }).toMatchObject({ delivered: 5, sent: 0 });
     delayMs = 0;
+  });
+
+  test('of one account never touch another account, whatever id they name', async () => {
+    const id = await sendBatch(worker, 'hook', 5);
+    await waitForState(worker, id, 'completed');
+    await createOtherAccount(database.pool);
+    const other = { authorization: `Bearer ${OTHER_KEY}` };
+    const secret = `whsec_${randomBytes(24).toString('base64')}`;
+    const settings = { url: sink.url, eventSecret: secret };
+    const theirs = await worker.api<{ id: string }>(
+      'POST',
+      '/api/providers',
+      { name: 'theirs', kind: 'webhook', settings },
+      other,
+    );
+    expect(theirs.status).toBe(201);
+    const unmatched = async () => {
+      const text = await (await fetch(`${worker.url}/api/metrics`)).text();
+      return Number(/^batchsender_provider_events_unmatched_total(?:\{[^}]*\})? (\d+)/m.exec(text)?.[1] ?? 0);
+    };
+    const before = await unmatched();
+    const events = [1, 2, 3].map((n) => ({ id: `${id}.${n}`, type: 'bounced', permanent: true }));
+    expect((await post(events, { secret, source: theirs.body.id })).status).toBe(200);
+    await expect.poll(unmatched, { timeout: 10_000 }).toBe(before + 3);
+    expect(await counts(id)).toMatchObject({ sent: 5, bounced: 0 });
+    expect((await database.pool.query('SELECT address FROM suppressions')).rows).toEqual([]);
+    // Its owner's events still count, beside the stranger's in the same round.
+    await post(events, { secret, source: theirs.body.id });
+    await post([{ id: `${id}.1`, type: 'delivered' }]);
+    await expect
+      .poll(() => counts(id), { timeout: 10_000 })
+      .toMatchObject({ sent: 4, delivered: 1, bounced: 0 });
   });
 
   test('are refused without the right, fresh signature', async () => {

@@ -75,8 +75,9 @@ export class PostgresEventStore implements EventStore {
   async apply(events: ProviderEvent[]): Promise<{ early: ProviderEvent[]; unmatched: number }> {
     const early: ProviderEvent[] = [];
     let unmatched = 0;
-    for (const [batchId, ofBatch] of byBatch(events)) {
-      const known = await this.waiting(batchId, ofBatch);
+    for (const ofBatch of byBatch(events)) {
+      const { accountId, batchId } = ofBatch[0]!;
+      const known = await this.waiting(accountId, batchId, ofBatch);
       const ours = ofBatch.filter((event) => known.has(event.n));
       const ready = strongest(ours.filter((event) => !known.get(event.n)));
       if (ready.length) await transaction(this.pool, (client) => applyToBatch(client, batchId, ready));
@@ -86,11 +87,19 @@ export class PostgresEventStore implements EventStore {
     return { early, unmatched };
   }
 
-  /** The messages that exist, and whether each is still without an outcome. */
-  private async waiting(batchId: string, events: ProviderEvent[]): Promise<Map<number, boolean>> {
+  /**
+   * The account's messages that exist, and whether each is still without an outcome. Whoever signs an event may
+   * write any id into it: one of another account's message is as unknown here as one that was never given out.
+   */
+  private async waiting(
+    accountId: string,
+    batchId: string,
+    events: ProviderEvent[],
+  ): Promise<Map<number, boolean>> {
     const { rows } = await this.pool.query<{ n: number; waiting: boolean }>(
-      `SELECT n, state IN (${queued}, ${deferred}) AS waiting FROM messages WHERE batch_id = $1 AND n = ANY($2::int[])`,
-      [batchId, events.map((event) => event.n)],
+      `SELECT n, state IN (${queued}, ${deferred}) AS waiting FROM messages
+       WHERE batch_id = $1 AND n = ANY($2::int[]) AND EXISTS (SELECT FROM batches WHERE id = $1 AND account_id = $3)`,
+      [batchId, events.map((event) => event.n), accountId],
     );
     return new Map(rows.map((row) => [row.n, row.waiting]));
   }
@@ -117,8 +126,12 @@ async function applyToBatch(client: Client, batchId: string, events: ProviderEve
   );
 }
 
-function byBatch(events: ProviderEvent[]): Map<string, ProviderEvent[]> {
+/** Events of one account's batch together. */
+function byBatch(events: ProviderEvent[]): ProviderEvent[][] {
   const batches = new Map<string, ProviderEvent[]>();
-  for (const event of events) batches.set(event.batchId, [...(batches.get(event.batchId) ?? []), event]);
-  return batches;
+  for (const event of events) {
+    const key = `${event.accountId} ${event.batchId}`;
+    batches.set(key, [...(batches.get(key) ?? []), event]);
+  }
+  return [...batches.values()];
 }

@@ -14,6 +14,9 @@ export interface ErrorBody {
   };
 }
 
+/** Of bodies other than recipient files, which are streamed and have no limit. */
+export const BODY_LIMIT_MIB = 16;
+
 /** The one place where an error becomes a status and a body. */
 export function errorHandling(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -69,7 +72,7 @@ function validationError(
 function fastifyError(error: FastifyError): AppError | null {
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new AppError('body_too_large', 413, 'The body is larger than 10 MiB.', {
+      return new AppError('body_too_large', 413, `The body is larger than ${BODY_LIMIT_MIB} MiB.`, {
         fix: 'Stream recipients of any number to POST /api/batches/:id/recipients instead.',
       });
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
