@@ -49,6 +49,40 @@ export function readSettings(flags: SettingFlags, env: NodeJS.ProcessEnv, compon
   };
 }
 
+/** Where a setting comes from, and what that hides. */
+export interface SettingSource {
+  name: string;
+  value: string;
+  /** "BATCHSENDER_RUNTIME" or the file. */
+  from: string;
+  /** What the file says instead, and is not used. */
+  hidden: string | null;
+}
+
+/**
+ * Every setting that is set, and by what: the environment goes before the file. Flags are a command's own.
+ * @throws CliError as {@link readSettings}
+ */
+export function settingSources(env: NodeJS.ProcessEnv, components: string[]): SettingSource[] {
+  const path = settingsFile(env);
+  const file = fromFile(path, components);
+  const named: [string, string, string | undefined][] = [
+    ['runtime', 'BATCHSENDER_RUNTIME', file.runtime],
+    ['services', 'BATCHSENDER_SERVICES', file.services],
+    ['imagePrefix', 'BATCHSENDER_IMAGE_PREFIX', file.imagePrefix],
+    ...components.map((name): [string, string, string | undefined] => [
+      `images.${name}`,
+      IMAGE_VARIABLE + name.toUpperCase(),
+      file.images[name],
+    ]),
+  ];
+  return named.flatMap(([name, variable, inFile]) => {
+    const value = env[variable];
+    if (value) return [{ name, value, from: variable, hidden: inFile && inFile !== value ? inFile : null }];
+    return inFile ? [{ name, value: inFile, from: path, hidden: null }] : [];
+  });
+}
+
 function fromFile(path: string, components: string[]): SettingFlags & { images: Record<string, string> } {
   if (!existsSync(path)) return { images: {} };
   const content = contentOf(path);

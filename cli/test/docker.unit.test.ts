@@ -38,14 +38,14 @@ const context = (name: string, host: string) => ({
 describe('where an engine is looked for', () => {
   test('DOCKER_HOST alone, when it is set', () => {
     expect(engineCandidates({ DOCKER_HOST: 'tcp://10.0.0.5:2375' }, home({}))).toEqual([
-      { host: 'tcp://10.0.0.5:2375', source: 'DOCKER_HOST', named: true },
+      { host: 'tcp://10.0.0.5:2375', source: 'DOCKER_HOST' },
     ]);
   });
 
   test('the context that DOCKER_CONTEXT names, and an error for one that is not there', () => {
     const dir = home(context('colima', 'unix:///c.sock'));
     expect(engineCandidates({ DOCKER_CONTEXT: 'colima' }, dir)).toEqual([
-      { host: 'unix:///c.sock', source: 'context colima', named: true },
+      { host: 'unix:///c.sock', source: 'context colima' },
     ]);
     expect(() => engineCandidates({ DOCKER_CONTEXT: 'gone' }, dir)).toThrow(/no Docker context "gone"/);
   });
@@ -104,7 +104,7 @@ describe('an engine', () => {
     const silent = {
       tried: [
         {
-          candidate: { host: `unix://${deadSocket}`, source: 'x', named: true },
+          candidate: { host: `unix://${deadSocket}`, source: 'x' },
           code: 'ECONNREFUSED',
           message: 'refused',
         },
@@ -114,7 +114,7 @@ describe('an engine', () => {
     const denied = {
       tried: [
         {
-          candidate: { host: 'unix:///var/run/docker.sock', source: "Docker's socket", named: false },
+          candidate: { host: 'unix:///var/run/docker.sock', source: "Docker's socket" },
           code: 'EACCES',
           message: 'denied',
         },

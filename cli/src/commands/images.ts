@@ -1,35 +1,30 @@
 import type { Output } from '../output/output.ts';
-import { buildService } from '../runtimes/docker/build.ts';
-import { containerServices } from '../runtimes/docker/container-services.ts';
-import { type PullProgress, pullMissing } from '../runtimes/docker/images.ts';
+import { fetchImages } from '../runtimes/docker/fetch-images.ts';
+import type { PullProgress } from '../runtimes/docker/images.ts';
 import type { Runtimes } from '../runtimes/runtimes.ts';
 import type { StackPlan } from '../stack/plan.ts';
 
 const MIB = 1024 * 1024;
 const JSON_EVERY_MS = 1000;
 
-/** Everything the containers need, before the first of them is made: images pulled, the services' own built. */
-export async function fetchImages(
+/** Gets every image before the first container is made, and tells how far it is. */
+export async function prepareImages(
   plan: StackPlan,
   runtimes: Runtimes,
   output: Output,
   signal: AbortSignal,
 ): Promise<void> {
   if (!runtimes.docker) return;
-  const { docker } = runtimes.docker.engine;
-  const services = containerServices(plan);
   const display = new PullDisplay(output);
-  await pullMissing(
-    docker,
-    services.filter(({ build, image }) => !build || !image.endsWith(':local')),
-    (progress) => display.show(progress),
+  await fetchImages(
+    runtimes.docker.engine.docker,
+    plan,
+    {
+      pulling: (progress) => display.show(progress),
+      built: (image) => output.event({ type: 'built', image }, `✔ ${image} built`),
+    },
     signal,
   );
-  for (const service of services) {
-    if (!service.build || !service.image.endsWith(':local')) continue;
-    const built = await buildService(docker, service, signal);
-    if (built) output.event({ type: 'built', image: service.image }, `✔ ${service.image} built`);
-  }
 }
 
 /** One line that is redrawn on a terminal; elsewhere a line for each image that has arrived. */

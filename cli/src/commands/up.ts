@@ -15,7 +15,7 @@ import { assignPorts, type PortSubstitution } from '../stack/ports.ts';
 import type { Selection, Stack } from '../stack/stack.ts';
 import { criticalChain, runTasks, type TaskTiming } from '../stack/task-graph.ts';
 import { fixedPorts, openStack, runtimesOf, selectionFor, type UpFlags } from './context.ts';
-import { fetchImages } from './images.ts';
+import { prepareImages } from './images.ts';
 import { type ChosenRuntime, chooseRuntime } from './runtime-choice.ts';
 import { UpRun } from './up-run.ts';
 
@@ -90,7 +90,7 @@ async function ready(stack: Stack, flags: UpFlags, output: Output, signal: Abort
   try {
     checkPrerequisites(plan);
     const runtimes = await openRuntimes(plan.selection, process.env, choice.engine);
-    await fetchImages(plan, runtimes, output, signal);
+    await prepareImages(plan, runtimes, output, signal);
     return { plan, choice, runtimes };
   } catch (error) {
     if (!(error instanceof CliError) || !error.id.startsWith('image_') || !choice.automatic) throw error;

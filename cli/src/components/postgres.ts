@@ -129,6 +129,13 @@ function dataFolder(context: ComponentContext): string {
   return ownedFolder(context.stack, 'postgres', unprivilegedUser());
 }
 
+/** Whether data that is there was written by the version that runs here. @throws CliError `postgres_other_major` */
+export function checkEmbeddedData(context: ComponentContext): void {
+  const data = dataFolder(context);
+  const versionFile = join(data, 'PG_VERSION');
+  if (existsSync(versionFile)) checkMajor(versionFile, data);
+}
+
 async function initialise(context: ComponentContext): Promise<void> {
   const data = dataFolder(context);
   const versionFile = join(data, 'PG_VERSION');

@@ -12,8 +12,12 @@ import { dockerEngine } from './checks/docker-engine.ts';
 import { dockerNetwork } from './checks/docker-network.ts';
 import { dockerPermission } from './checks/docker-permission.ts';
 import { dockerProvider } from './checks/docker-provider.ts';
+import { dockerVersion } from './checks/docker-version.ts';
 import { embedded } from './checks/embedded.ts';
+import { grafana } from './checks/grafana.ts';
 import { images } from './checks/images.ts';
+import { lastFailure } from './checks/last-failure.ts';
+import { latestRelease } from './checks/latest-release.ts';
 import { leftovers } from './checks/leftovers.ts';
 import { limits } from './checks/limits.ts';
 import { localhost } from './checks/localhost.ts';
@@ -29,6 +33,7 @@ import { postgresData } from './checks/postgres-data.ts';
 import { providers } from './checks/providers.ts';
 import { proxy } from './checks/proxy.ts';
 import { queue } from './checks/queue.ts';
+import { registry } from './checks/registry.ts';
 import { secrets } from './checks/secrets.ts';
 import { senderDomains } from './checks/sender-domains.ts';
 import { senders } from './checks/senders.ts';
@@ -38,9 +43,22 @@ import { webhooks } from './checks/webhooks.ts';
 /** Every check, the likeliest causes first: what is wrong further up explains what is wrong further down. */
 export const CHECKS: readonly Check[] = [
   ...[node, disk, memory, configuration, embedded, limits, proxy, platform, localhost, clock, ci],
-  ...[dockerEngine, dockerPermission, dockerProvider, images, dockerNetwork],
-  ...[ports, leftovers, postgresData, secrets, components, otherCheckout, migrations, versions],
-  ...[apiKey, metrics, senders, queue, providers, outbox, webhooks, credentials, delivery, senderDomains],
+  ...[dockerEngine, dockerPermission, dockerVersion, dockerProvider, images, registry, dockerNetwork],
+  ...[ports, leftovers, postgresData, secrets, components, lastFailure, otherCheckout, migrations],
+  ...[versions, latestRelease],
+  ...[
+    apiKey,
+    metrics,
+    grafana,
+    senders,
+    queue,
+    providers,
+    outbox,
+    webhooks,
+    credentials,
+    delivery,
+    senderDomains,
+  ],
 ];
 
 /** Those that were named, or all but the deep ones. @throws CliError `check_unknown` */

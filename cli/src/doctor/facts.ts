@@ -1,4 +1,5 @@
 import { componentsFor } from '../components/all.ts';
+import type { Component } from '../components/component.ts';
 import { worker, workerEnv } from '../components/worker.ts';
 import { type Discovery, discoverEngine, type Engine } from '../runtimes/docker/engine.ts';
 import { openRuntimes, type Runtimes } from '../runtimes/runtimes.ts';
@@ -24,11 +25,21 @@ export interface Inspection {
   production: boolean;
 }
 
+/** A part that the plan wants to run, as it is now. */
+export interface ComponentState {
+  component: Component;
+  /** There is a process or container. */
+  alive: boolean;
+  /** It is as it should be, and answers. */
+  running: boolean;
+}
+
 export interface EngineInfo {
   DockerRootDir?: string;
   MemTotal?: number;
   SecurityOptions?: string[];
   OperatingSystem?: string;
+  HttpProxy?: string;
 }
 
 /** What checks look at: asked once, however many want to know, and only when one does. */
@@ -79,6 +90,21 @@ export class DoctorFacts {
     return this.once('runtimes', async () =>
       openRuntimes(this.stack.state.selection, this.env, this.usesDocker ? await this.engine() : null),
     );
+  }
+
+  components(): Promise<ComponentState[]> {
+    return this.once('components', async () => {
+      const runtimes = await this.runtimes();
+      const { plan, stack } = this;
+      return Promise.all(
+        plan.running.map(async (component) => {
+          const runtime = runtimes.of(component);
+          const running = await runtime.isRunning(component, plan.context(component));
+          const { alive } = running ? { alive: true } : await runtime.observe(component, stack);
+          return { component, running, alive };
+        }),
+      );
+    });
   }
 
   inspection(): Promise<Inspection> {

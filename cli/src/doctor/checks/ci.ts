@@ -1,4 +1,6 @@
 import { EXIT } from '../../cli-error.ts';
+import { stopStack } from '../../runtimes/stop-stack.ts';
+import { withLock } from '../../stack/lock.ts';
 import { type Check, failed, ok } from '../check.ts';
 
 const STALE_HOURS = 6;
@@ -20,6 +22,15 @@ export const ci: Check = {
       return failed(
         `This is CI, and the stack runs since ${new Date(oldest!).toISOString()}: a former job left it.`,
         'Begin jobs with: batchsender down --volumes',
+        {
+          repair: {
+            title: 'stop it (its data is kept)',
+            run: () =>
+              withLock(stack, 'batchsender doctor --fix', async () => {
+                await stopStack(stack, false);
+              }),
+          },
+        },
       );
     return ok('CI; no stack of a former job');
   },

@@ -1,13 +1,17 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT } from '../../cli-error.ts';
-import { type Check, failed, ok } from '../check.ts';
+import type { Engine } from '../../runtimes/docker/engine.ts';
+import { reclaimable, removeImages } from '../../runtimes/docker/space.ts';
+import { type Check, type Finding, failed, ok } from '../check.ts';
 
 const MIB = 1024 * 1024;
 /** Below this nothing is started. */
 const NEEDED_MIB = 500;
 /** PostgreSQL stops when it cannot write; an alert warns at the same share. */
 const LOW_SHARE = 0.05;
+/** With this much the share does not matter. */
+const COMFORTABLE_MIB = 4 * 1024;
 
 export const disk: Check = {
   id: 'disk',
@@ -25,15 +29,18 @@ export const disk: Check = {
       if (DockerRootDir && existsSync(DockerRootDir)) places.push(DockerRootDir);
     }
     const said: string[] = [];
+    const engine = places.length > 1 ? await facts.engine() : null;
     for (const place of places) {
       const { bavail, blocks, bsize } = statfsSync(existing(place));
       const freeMib = Math.floor((bavail * bsize) / MIB);
+      const low = freeMib < NEEDED_MIB || (bavail / blocks < LOW_SHARE && freeMib < COMFORTABLE_MIB);
+      if (low && engine && place !== facts.stack.dir) return engineIsFull(engine, place, freeMib);
       if (freeMib < NEEDED_MIB)
         return failed(
           `Only ${freeMib} MiB are free where ${place} is; ${NEEDED_MIB} are needed.`,
           'Free some space, or put the state elsewhere with BATCHSENDER_STATE_DIR.',
         );
-      if (bavail / blocks < LOW_SHARE && freeMib < 4 * 1024)
+      if (low)
         return failed(
           `Only ${Math.round((100 * bavail) / blocks)} % (${freeMib} MiB) are free where ${place} is.`,
           'Free some space before it runs full; see docs/runbooks/disk-almost-full.md.',
@@ -43,6 +50,23 @@ export const disk: Check = {
     return ok(said.join(', '));
   },
 };
+
+/** What could go there, and what --fix would take: images that we built and no tag names any more. */
+async function engineIsFull(engine: Engine, place: string, freeMib: number): Promise<Finding> {
+  const { unusedMib, ours } = await reclaimable(engine.docker);
+  return failed(
+    `Only ${freeMib} MiB are free where the engine keeps its data (${place}).`,
+    `docker system prune would free about ${unusedMib} MiB of unused images, containers and build cache, of all projects.`,
+    {
+      repair: ours.length
+        ? {
+            title: `remove ${ours.length} images that former builds of batchsender left`,
+            run: () => removeImages(engine.docker, ours),
+          }
+        : undefined,
+    },
+  );
+}
 
 function existing(path: string): string {
   return existsSync(path) ? path : existing(dirname(path));

@@ -1,14 +1,11 @@
 import { EXIT } from '../../cli-error.ts';
 import { type Check, failed, ok, skipped } from '../check.ts';
 
-/** Engines from 23 on start health checks early by themselves; older ones work, slower. */
-const COMFORTABLE_API = 1.44;
-
 export const dockerProvider: Check = {
   id: 'docker-provider',
   category: 'docker',
   severity: 'warning',
-  title: 'kind and version of the engine: rootless, Podman, on another machine',
+  title: 'kind of the engine: rootless, Podman, on another machine',
   exitCode: EXIT.dockerUnsupported,
   async detect(facts) {
     const engine = await facts.engine();
@@ -20,9 +17,8 @@ export const dockerProvider: Check = {
       );
     const info = (await facts.engineInfo())!;
     const rootless = info.SecurityOptions?.some((option) => option.includes('rootless')) ?? false;
-    const old = Number(engine.apiVersion) < COMFORTABLE_API ? ', old but supported' : '';
     return ok(
-      `${engine.product} (API ${engine.apiVersion}${old})${rootless ? ', rootless' : ''} on ${info.OperatingSystem ?? 'an unknown system'}`,
+      `${engine.product.split(' ')[0]}${rootless ? ', rootless' : ''} on ${info.OperatingSystem ?? 'an unknown system'}`,
     );
   },
 };

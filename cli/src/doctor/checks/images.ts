@@ -1,9 +1,17 @@
 import { EXIT } from '../../cli-error.ts';
 import { containerServices } from '../../runtimes/docker/container-services.ts';
+import type { Engine } from '../../runtimes/docker/engine.ts';
+import { fetchImages } from '../../runtimes/docker/fetch-images.ts';
 import { type Check, failed, ok } from '../check.ts';
+import type { DoctorFacts } from '../facts.ts';
 
 /** Node's names of processor architectures, as images name them. */
-const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64', ia32: '386', arm: 'arm' };
+export const ARCHITECTURES: Record<string, string> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  ia32: '386',
+  arm: 'arm',
+};
 
 export const images: Check = {
   id: 'images',
@@ -33,6 +41,12 @@ export const images: Check = {
     return failed(
       `${missing.length} of ${wanted.size} images are missing: ${missing.join(', ')}.`,
       'batchsender up pulls them; name others with --image, or a mirror with --image-prefix.',
+      { repair: { title: `fetch ${missing.length} images`, run: () => fetchAll(facts, engine) } },
     );
   },
 };
+
+async function fetchAll(facts: DoctorFacts, engine: Engine): Promise<void> {
+  const quiet = { pulling: () => {}, built: () => {} };
+  await fetchImages(engine.docker, facts.plan, quiet, new AbortController().signal);
+}

@@ -1,7 +1,9 @@
 import { EXIT } from '../../cli-error.ts';
+import type { Component } from '../../components/component.ts';
 import { portHolder } from '../../runtimes/docker/port-holder.ts';
+import { withLock } from '../../stack/lock.ts';
 import { ownerOf } from '../../stack/port-owner.ts';
-import { isFree, portKey } from '../../stack/ports.ts';
+import { assignPorts, isFree, portKey } from '../../stack/ports.ts';
 import { type Check, failed, ok } from '../check.ts';
 
 /** Ports of parts that do not run; those that do hold their own. */
@@ -14,7 +16,7 @@ export const ports: Check = {
   async detect(facts) {
     const { plan, stack } = facts;
     const runtimes = await facts.runtimes();
-    const idle = [];
+    const idle: Component[] = [];
     for (const component of plan.running)
       if (!(await runtimes.of(component).observe(component, stack)).alive) idle.push(component);
     const taken: string[] = [];
@@ -31,6 +33,16 @@ export const ports: Check = {
     return failed(
       `Taken: ${taken.join('; ')}.`,
       'Stop it, or run "batchsender up": it takes another port and remembers it.',
+      {
+        repair: {
+          title: `choose ${taken.length === 1 ? 'another port' : `${taken.length} other ports`} and remember the choice`,
+          run: () =>
+            withLock(stack, 'batchsender doctor --fix', async () => {
+              await assignPorts(stack, idle, {});
+              stack.save();
+            }),
+        },
+      },
     );
   },
 };

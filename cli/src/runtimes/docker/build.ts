@@ -7,7 +7,8 @@ import { CliError, EXIT } from '../../cli-error.ts';
 import type { ComposeService } from './compose/compose-file.ts';
 import { pullFailure } from './images.ts';
 
-const INPUTS = 'io.batchsender.inputs';
+/** Label of the images that are built here: a fingerprint of their sources. */
+export const INPUTS = 'io.batchsender.inputs';
 /** What both services' images are made from, besides the service's own folder. */
 const SHARED = [
   ...['package.json', 'package-lock.json', '.npmrc', 'tsconfig.base.json'],

@@ -10,8 +10,6 @@ export interface EngineCandidate {
   host: string;
   /** How we came to it, for people: "DOCKER_HOST", "context colima", "Podman's socket". */
   source: string;
-  /** The user named it: no other is tried. */
-  named: boolean;
 }
 
 /**
@@ -21,14 +19,14 @@ export interface EngineCandidate {
  * @throws CliError `docker_context_unknown`
  */
 export function engineCandidates(env: NodeJS.ProcessEnv, home = homedir()): EngineCandidate[] {
-  if (env.DOCKER_HOST) return [{ host: env.DOCKER_HOST, source: 'DOCKER_HOST', named: true }];
+  if (env.DOCKER_HOST) return [{ host: env.DOCKER_HOST, source: 'DOCKER_HOST' }];
   const config = env.DOCKER_CONFIG ?? join(home, '.docker');
   if (env.DOCKER_CONTEXT && env.DOCKER_CONTEXT !== 'default')
-    return [{ ...contextNamed(env.DOCKER_CONTEXT, config, 'DOCKER_CONTEXT'), named: true }];
+    return [contextNamed(env.DOCKER_CONTEXT, config, 'DOCKER_CONTEXT')];
   const current = env.DOCKER_CONTEXT ? null : currentContext(config);
   const fromContext = current ? [contextNamed(current, config, 'the current context')] : [];
-  const known = knownSockets(env, home).map((one) => ({ ...one, named: false }));
-  return [...fromContext, ...known.filter(({ host }) => host !== fromContext[0]?.host)];
+  const known = knownSockets(env, home).filter(({ host }) => host !== fromContext[0]?.host);
+  return [...fromContext, ...known];
 }
 
 function currentContext(config: string): string | null {
@@ -57,10 +55,10 @@ function contextNamed(name: string, config: string, chosenBy: string): EngineCan
     );
   }
   const meta = JSON.parse(readFileSync(file, 'utf8')) as { Endpoints?: { docker?: { Host?: string } } };
-  return { host: meta.Endpoints?.docker?.Host ?? '', source: `context ${name}`, named: false };
+  return { host: meta.Endpoints?.docker?.Host ?? '', source: `context ${name}` };
 }
 
-function knownSockets(env: NodeJS.ProcessEnv, home: string): Omit<EngineCandidate, 'named'>[] {
+function knownSockets(env: NodeJS.ProcessEnv, home: string): EngineCandidate[] {
   if (process.platform === 'win32')
     return [
       { host: 'npipe:////./pipe/docker_engine', source: "Docker's pipe" },

@@ -18,7 +18,7 @@ import { conflictingPort, containerOnPort, shortId } from './port-conflict.ts';
 import { repairPassword } from './postgres-password.ts';
 import { removeContainer } from './removal.ts';
 import { filesFor, serviceFor } from './services.ts';
-import { ensureVolume, type VolumeCheck, volumeName } from './volumes.ts';
+import { checkExistingVolume, ensureVolume, type VolumeCheck, volumeName } from './volumes.ts';
 
 const EVIDENCE_LINES = 20;
 
@@ -167,6 +167,14 @@ export class DockerRuntime implements ComponentRuntime {
       if (fresh) this.unproven.set(component.name, [...(this.unproven.get(component.name) ?? []), name]);
       if (component.name === 'postgres') stack.noteData(`docker ${createdAt}`);
     }
+  }
+
+  /** Whether PostgreSQL's volume, if there is one, fits its image and password. @throws CliError as up would */
+  async checkPostgresVolume(component: Component, context: ComponentContext): Promise<void> {
+    const { image, volumes } = serviceFor(component, context);
+    if ((await imageId(this.docker, image)) === null) return;
+    const check = await this.postgresCheck(context.stack, image);
+    for (const { source } of volumes) await checkExistingVolume(this.docker, context.stack, source, check);
   }
 
   private async postgresCheck(stack: Stack, image: string): Promise<VolumeCheck> {

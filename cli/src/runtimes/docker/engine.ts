@@ -134,7 +134,7 @@ export function noEngine(tried: FailedCandidate[]): CliError {
       },
     );
   }
-  const silent = tried.find(({ code }) => code !== 'ENOENT');
+  const silent = silentCandidate(tried);
   if (silent) {
     return new CliError(
       'docker_not_running',
@@ -156,11 +156,30 @@ function place({ candidate }: FailedCandidate): string {
   return `${candidate.host.replace(/^unix:\/\//, '')} (${candidate.source})`;
 }
 
-function startHint({ host, source }: EngineCandidate): string {
-  if (/colima/.test(host)) return 'colima start';
-  if (/podman/.test(host)) return 'podman machine start, or systemctl --user start podman.socket';
-  if (/orbstack/.test(host)) return 'orb start';
-  if (/\.rd\//.test(host)) return 'open Rancher Desktop';
-  if (/Desktop/.test(source) || process.platform !== 'linux') return 'open Docker Desktop';
+function startHint(candidate: EngineCandidate): string {
+  const command = startCommand(candidate);
+  if (command) return command.join(' ');
+  if (/podman/.test(candidate.host)) return 'podman machine start, or systemctl --user start podman.socket';
+  if (/\.rd\//.test(candidate.host)) return 'open Rancher Desktop';
+  if (/Desktop/.test(candidate.source) || process.platform !== 'linux') return 'open Docker Desktop';
   return 'sudo systemctl start docker';
+}
+
+/** What starts the engine without asking for a password; null when nothing does, or nobody knows. */
+export function startCommand({ host, source }: EngineCandidate): string[] | null {
+  if (/colima/.test(host)) return ['colima', 'start'];
+  if (/orbstack/.test(host)) return ['orb', 'start'];
+  if (process.platform === 'darwin') {
+    if (/podman/.test(host)) return ['podman', 'machine', 'start'];
+    return /Docker/.test(source) ? ['open', '-a', 'Docker'] : null;
+  }
+  if (/^unix:\/\/\/run\/user\/.*podman/.test(host)) return ['systemctl', '--user', 'start', 'podman.socket'];
+  if (/Desktop/.test(source)) return ['systemctl', '--user', 'start', 'docker-desktop'];
+  const ours = process.getuid?.() === 0 && host === 'unix:///var/run/docker.sock';
+  return ours ? ['systemctl', 'start', 'docker'] : null;
+}
+
+/** The candidate that is there and silent: the one to start. */
+export function silentCandidate(tried: FailedCandidate[]): FailedCandidate | undefined {
+  return tried.find(({ code }) => code !== 'ENOENT');
 }

@@ -108,7 +108,7 @@ function follow(
 }
 
 /** Login of the docker command for the image's registry, when it is kept in its file; helpers are not asked. */
-function credentialsFor(
+export function credentialsFor(
   image: string,
 ): { username: string; password: string; serveraddress: string } | undefined {
   const first = image.split('/')[0]!;

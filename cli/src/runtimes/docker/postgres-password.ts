@@ -43,7 +43,12 @@ export async function repairPassword(
   }
 }
 
-async function setPassword(docker: Docker, container: Docker.Container, password: string): Promise<void> {
+/** Through the local connections that the image trusts; data is kept. @throws CliError `postgres_password_not_reset` */
+export async function setPassword(
+  docker: Docker,
+  container: Docker.Container,
+  password: string,
+): Promise<void> {
   // The password is made of hexadecimal digits: nothing to escape.
   const command = ['psql', '-U', USER, '-d', 'postgres', '-v', 'ON_ERROR_STOP=1', '-qc'];
   const exec = await container.exec({

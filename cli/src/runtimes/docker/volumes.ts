@@ -63,6 +63,18 @@ export async function ensureVolume(
   return { name, createdAt: createdAt((await inspect(docker, name))!), fresh: true };
 }
 
+/** Whether a volume that is there fits; nothing is made. @throws CliError as {@link ensureVolume} */
+export async function checkExistingVolume(
+  docker: Docker,
+  stack: Stack,
+  source: string,
+  check: VolumeCheck,
+): Promise<void> {
+  const name = volumeName(stack, source);
+  const before = await inspect(docker, name);
+  if (before) checkVolume(stack, name, initialised(before), check);
+}
+
 function initialised({ Labels }: Docker.VolumeInspectInfo): Initialised {
   return { secret: Labels?.[LABEL.secret] ?? null, major: Labels?.[LABEL.major] ?? null };
 }
