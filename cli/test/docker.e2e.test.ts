@@ -28,6 +28,13 @@ interface Failure {
   error: { id: string; message: string; fix: string; evidence: string[]; exitCode: number };
 }
 
+interface Finding {
+  status: string;
+  message: string;
+  evidence?: string[];
+  repaired?: string;
+}
+
 const container = (stack: TestStack, component: string) =>
   containersOf(stack.name).find((name) => name.endsWith(`-${component}`))!;
 
@@ -40,6 +47,8 @@ describe.runIf(env !== null)('the docker runtime', () => {
   });
   afterAll(() => stack.remove());
 
+  const finding = async (id: string, ...more: string[]) =>
+    (await stack.json<{ checks: Finding[] }>(['doctor', id, ...more])).checks[0]!;
   const find = async (name: string) =>
     (await stack.json<Status>(['status'])).components.find((one) => one.name === name)!;
 
@@ -159,9 +168,22 @@ describe.runIf(env !== null)('the docker runtime', () => {
   test('a volume with another password is recognised before anything starts, and healed without losing data', async () => {
     const secrets = join(stack.dir, `${NAME}/secrets.json`);
     const batches = (await stack.json<{ items: unknown[] }>(['batch', 'list'])).items.length;
-    await stack.run(['down']);
     const { postgresPassword: _, ...rest } = JSON.parse(readFileSync(secrets, 'utf8'));
-    writeFileSync(secrets, JSON.stringify({ ...rest, postgresPassword: 'f'.repeat(32) }));
+    const change = (postgresPassword: string) =>
+      writeFileSync(secrets, JSON.stringify({ ...rest, postgresPassword }));
+    change('e'.repeat(32));
+    expect(await finding('postgres-data')).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('refuses this stack’s password'),
+    });
+    expect(await finding('postgres-data', '--fix', '--yes')).toMatchObject({ status: 'ok', repaired: 'yes' });
+    expect((await up('--no-test-batch')).exitCode).toBe(0);
+    await stack.run(['down']);
+    change('f'.repeat(32));
+    expect(await finding('postgres-data')).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('was made with another password'),
+    });
     const refused = await stack.json<Failure>(['up', '--without', 'grafana']);
     expect(refused.error).toMatchObject({
       id: 'postgres_other_password',
@@ -218,10 +240,18 @@ describe.runIf(env !== null)('a start that fails explains itself', () => {
     return stack.json<Failure>(['up', '--only', 'nats', '--image', `nats=${image}`, ...more]);
   };
   const cleanUp = () => stack.remove();
+  const lastFailure = async () =>
+    (await stack.json<{ checks: Finding[] }>(['doctor', 'last-failure'])).checks[0]!;
 
   test('a container that ends at once: its exit code and last lines', async () => {
     const { error } = await failing(`${PREFIX}/exits`);
+    const doctor = await lastFailure();
     await cleanUp();
+    expect(doctor).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('NATS ended: it ended with exit code 3'),
+    });
+    expect(doctor.evidence).toContain('nats: fatal: option log_dir is not known');
     expect(error).toMatchObject({ id: 'nats_ended', exitCode: 69 });
     expect(error.message).toContain('exit code 3');
     expect(error.evidence.join('\n')).toContain('fatal: option log_dir is not known');
@@ -229,7 +259,9 @@ describe.runIf(env !== null)('a start that fails explains itself', () => {
 
   test('a container that runs out of memory: that, and its limit', async () => {
     const { error } = await failing(`${PREFIX}/greedy`);
+    const doctor = await lastFailure();
     await cleanUp();
+    expect(doctor.message).toContain('it ran out of memory (limit 512 MiB)');
     expect(error.id).toBe('nats_ended');
     expect(error.message).toContain('ran out of memory (limit 512 MiB)');
     expect(error.fix).toContain('mem_limit');
@@ -238,7 +270,9 @@ describe.runIf(env !== null)('a start that fails explains itself', () => {
   test('a container that never gets ready: last answer, its health check, its last lines; left for a look', async () => {
     const { error } = await failing(`${PREFIX}/silent`);
     const left = containersOf(stack.name);
+    const doctor = await lastFailure();
     await cleanUp();
+    expect(doctor.message).toContain('runs but does not answer: the store is still locked by another server');
     expect(error).toMatchObject({ id: 'nats_not_ready', exitCode: 62 });
     expect(error.message).toContain('Last answer:');
     expect(error.message).toContain('the store is still locked by another server');

@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -78,7 +79,7 @@ describe('the doctor, on a real stack that is broken in many ways', () => {
 
   test('lists its checks with stable ids', async () => {
     const { checks } = await stack.json<{ checks: { id: string; deep: boolean }[] }>(['doctor', '--list']);
-    expect(checks.length).toBeGreaterThanOrEqual(34);
+    expect(checks.length).toBeGreaterThanOrEqual(39);
     expect(new Set(checks.map(({ id }) => id)).size).toBe(checks.length);
     expect(await stack.json(['doctor', 'nonsense'])).toMatchObject({
       error: { id: 'check_unknown', exitCode: 2 },
@@ -93,7 +94,9 @@ describe('the doctor, on a real stack that is broken in many ways', () => {
     expect(broken.exitCode).toBe(63);
     const components = broken.checks.find(({ id }) => id === 'components')!;
     expect(components.message).toContain('ClickHouse is not running');
-    expect(components.evidence!.some((line) => line.startsWith('clickhouse: '))).toBe(true);
+    const failure = broken.checks.find(({ id }) => id === 'last-failure')!;
+    expect(failure.message).toContain('ClickHouse ended: nobody stopped it; it ran since');
+    expect(failure.evidence!.some((line) => line.startsWith('clickhouse: '))).toBe(true);
     expect(await finding('leftovers')).toMatchObject({
       status: 'failed',
       message: expect.stringContaining('records of processes that are gone (clickhouse)'),
@@ -121,11 +124,13 @@ describe('the doctor, on a real stack that is broken in many ways', () => {
       )
       .toBe(true);
     const found = await finding('ports');
-    thief.close();
     expect(found).toMatchObject({ status: 'failed' });
     expect(found.message).toContain(`${port} (web)`);
     expect(found.message).toContain(`PID ${process.pid}`);
+    expect(await finding('ports', ['--fix', '--yes'])).toMatchObject({ status: 'ok', repaired: 'yes' });
+    expect(state().ports.web).not.toBe(port);
     expect((await up()).exitCode).toBe(0);
+    thief.close();
   });
 
   test('a password that PostgreSQL refuses, and secrets that others can read', async () => {
@@ -252,6 +257,62 @@ describe('the doctor, on a real stack that is broken in many ways', () => {
     });
   });
 
+  test('which setting wins, and what it hides', async () => {
+    const file = join(stack.dir, 'settings.yaml');
+    writeFileSync(file, 'runtime: docker\nimagePrefix: mirror.example\n');
+    const { message } = await finding('configuration', [], { BATCHSENDER_CONFIG: file });
+    expect(message).toBe(
+      `runtime is embedded by BATCHSENDER_RUNTIME (the file's docker is not used); imagePrefix is mirror.example by ${file}`,
+    );
+    writeFileSync(file, 'runtime: docker\nruntime: embedded\n');
+    expect(await finding('configuration', [], { BATCHSENDER_CONFIG: file })).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('Map keys must be unique'),
+    });
+  });
+
+  test('a newer release, when a setting says where to ask; asked once a day', async () => {
+    let latest = 'v99.1.0';
+    let asked = 0;
+    const releases = createServer((_request, response) => {
+      asked++;
+      response.end(JSON.stringify({ tag_name: latest }));
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => releases.once('listening', resolve));
+    const url = `http://127.0.0.1:${(releases.address() as AddressInfo).port}`;
+    expect((await finding('latest-release')).status).toBe('skipped');
+    for (let i = 0; i < 2; i++)
+      expect(await finding('latest-release', [], { BATCHSENDER_RELEASES_URL: url })).toMatchObject({
+        status: 'failed',
+        severity: 'warning',
+        message: expect.stringContaining('99.1.0 is out'),
+      });
+    expect(asked).toBe(1);
+    latest = 'v0.0.1';
+    expect((await finding('latest-release', [], { BATCHSENDER_RELEASES_URL: `${url}/stable` })).status).toBe(
+      'ok',
+    );
+    releases.close();
+  });
+
+  test('in CI, a stack that a former job left; --fix stops it', async () => {
+    const file = join(stack.dir, 'doctor/state.json');
+    writeFileSync(
+      file,
+      readFileSync(file, 'utf8').replaceAll(
+        /"startedAt": "[^"]+"/g,
+        '"startedAt": "2026-01-01T00:00:00.000Z"',
+      ),
+    );
+    expect(await finding('ci')).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('runs since 2026-01-01'),
+    });
+    expect(await finding('ci', ['--fix', '--yes'])).toMatchObject({ status: 'ok', repaired: 'yes' });
+    expect((await finding('components')).status).toBe('skipped');
+    expect((await up()).exitCode).toBe(0);
+  });
+
   test('two checkouts beside each other are fine; one on the other’s port is named', async () => {
     const other = new TestStack('doctor');
     try {
@@ -297,6 +358,45 @@ describe('the doctor, on a real stack that is broken in many ways', () => {
   function listFiles(folder: string): string[] {
     return execFileSync('find', [folder, '-type', 'f'], { encoding: 'utf8' }).trim().split('\n');
   }
+});
+
+describe('the doctor, about dashboards', () => {
+  // Its interface for this: https://grafana.com/docs/grafana/latest/developers/http_api/data_source/
+  const GRAFANA = `#!${process.execPath}
+    require('http').createServer(async (request, response) => {
+      const json = (status, body) => { response.statusCode = status; response.end(JSON.stringify(body)); };
+      if (request.url === '/api/health') return json(200, { database: 'ok' });
+      if (request.headers.authorization !== 'Basic ' + Buffer.from('admin:admin').toString('base64')) return json(401, {});
+      if (request.url !== '/api/datasources/uid/prometheus/health') return json(404, {});
+      const ready = await fetch(process.env.PROMETHEUS_URL + '/-/ready').catch((error) => error);
+      if (ready.ok) json(200, { status: 'OK', message: 'Successfully queried the Prometheus API.' });
+      else json(400, { status: 'ERROR', message: 'dial tcp: connection refused' });
+    }).listen(process.env.GF_SERVER_HTTP_PORT, '127.0.0.1');`;
+
+  test.runIf(withPrometheus)('Grafana that reaches Prometheus, and that does not', async () => {
+    const stack = new TestStack('dashboards');
+    const programs = join(stack.dir, 'bin');
+    mkdirSync(programs);
+    writeFileSync(join(programs, 'grafana'), GRAFANA, { mode: 0o755 });
+    const env = { PATH: `${programs}:${process.env.PATH}` };
+    try {
+      const up = await stack.run(
+        ['up', '--only', 'postgres,worker,prometheus,grafana', '--no-test-batch'],
+        env,
+      );
+      expect(up.exitCode, up.stderr).toBe(0);
+      const finding = async () =>
+        (JSON.parse((await stack.run(['--json', 'doctor', 'grafana'], env)).stdout) as Report).checks[0]!;
+      expect(await finding()).toMatchObject({ status: 'ok', message: 'Grafana reaches Prometheus' });
+      const { components } = await stack.json<{ components: { name: string; pid: number }[] }>(['status']);
+      process.kill(components.find(({ name }) => name === 'prometheus')!.pid, 'SIGKILL');
+      await expect
+        .poll(async () => (await finding()).message)
+        .toBe('Grafana does not reach Prometheus: dial tcp: connection refused.');
+    } finally {
+      await stack.remove();
+    }
+  });
 });
 
 describe('the doctor, about the machine', () => {
@@ -391,6 +491,59 @@ describe('the doctor, about the machine', () => {
     });
     expect(checks[0]!.fix).toContain('usermod -aG docker');
     rmSync(dir, { recursive: true, force: true });
+  });
+
+  test('an engine that is too old to talk to', async () => {
+    const stack = new TestStack('ancient');
+    const socket = join(stack.dir, 'docker.sock');
+    const engine = createServer((_request, response) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ Version: '19.3.1', ApiVersion: '1.40', MinAPIVersion: '1.12' }));
+    }).listen(socket);
+    const env = { BATCHSENDER_RUNTIME: 'docker', DOCKER_HOST: `unix://${socket}` };
+    const { stdout, exitCode } = await stack.run(['--json', 'doctor', 'docker-version'], env);
+    engine.close();
+    expect(exitCode).toBe(56);
+    expect((JSON.parse(stdout) as Report).checks[0]!.message).toBe(
+      'Docker 19.3.1 speaks API 1.40; 1.41 is the least.',
+    );
+    await stack.remove();
+  });
+
+  test('an engine that is there and silent is started by --fix, with the command of its maker', async () => {
+    const stack = new TestStack('asleep');
+    const socket = join(stack.dir, '.colima/docker.sock');
+    const programs = join(stack.dir, 'bin');
+    mkdirSync(join(stack.dir, '.colima'));
+    mkdirSync(programs);
+    // A socket that nobody listens on, as a stopped virtual machine leaves it.
+    const listen = `require('net').createServer().listen(${JSON.stringify(socket)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', listen]);
+    const version = JSON.stringify({ Version: '28.0.1', ApiVersion: '1.48', MinAPIVersion: '1.24' });
+    writeFileSync(
+      join(programs, 'engine.js'),
+      `const server = require('http').createServer((_, response) => { response.setHeader('content-type', 'application/json'); response.end('${version}'); }).listen(process.argv[2]);
+       setTimeout(() => process.exit(), 15000);`,
+    );
+    writeFileSync(
+      join(programs, 'colima'),
+      `#!/bin/sh\n[ "$1" = start ] || exit 1\nrm ${socket}\n${process.execPath} ${programs}/engine.js ${socket} >/dev/null 2>&1 &\n`,
+      { mode: 0o755 },
+    );
+    const env = {
+      BATCHSENDER_RUNTIME: 'docker',
+      DOCKER_HOST: `unix://${socket}`,
+      PATH: `${programs}:${process.env.PATH}`,
+    };
+    const report = async (...args: string[]) =>
+      JSON.parse((await stack.run(['--json', 'doctor', 'docker-engine', ...args], env)).stdout) as Report;
+    expect((await report()).checks[0]).toMatchObject({ status: 'failed', repair: 'run "colima start"' });
+    expect((await report('--fix', '--yes')).checks[0]).toMatchObject({
+      status: 'ok',
+      repaired: 'yes',
+      message: expect.stringContaining('Docker 28.0.1'),
+    });
+    rmSync(stack.dir, { recursive: true });
   });
 
   test('an engine that is asked for and not there: the same fault from doctor and up', async () => {

@@ -1,3 +1,4 @@
+import { answersNow } from '../stack/readiness.ts';
 import { openStack, planOf, runtimesOf, type StackFlags } from './context.ts';
 
 export interface ComponentStatus {
@@ -35,7 +36,10 @@ export async function status(flags: StackFlags): Promise<StatusResult> {
       const runtime = runtimes.of(component);
       const { alive, pid, container, since } = await runtime.observe(component, stack);
       const absent = presence.present !== true && !alive;
-      const ready = !absent && alive && (await runtime.isRunning(component, context));
+      // Started from a shell that had its program: it runs all the same, only not to be compared with a plan.
+      const asPlanned = presence.present === true;
+      const ready =
+        alive && (await (asPlanned ? runtime.isRunning(component, context) : answersNow(component, context)));
       const access = alive ? component.access?.(context) : undefined;
       return {
         name: component.name,

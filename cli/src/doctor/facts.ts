@@ -1,10 +1,11 @@
-import { componentsFor } from '../components/all.ts';
+import { COMPONENT_NAMES, componentsFor } from '../components/all.ts';
 import type { Component } from '../components/component.ts';
 import { worker, workerEnv } from '../components/worker.ts';
 import { type Discovery, discoverEngine, type Engine } from '../runtimes/docker/engine.ts';
 import { openRuntimes, type Runtimes } from '../runtimes/runtimes.ts';
+import { readSettings } from '../settings.ts';
 import { planStack, type StackPlan } from '../stack/plan.ts';
-import type { Stack } from '../stack/stack.ts';
+import type { Selection, Stack } from '../stack/stack.ts';
 import { runWorker } from '../worker-program.ts';
 
 /** What the worker's program says of the database; see `worker inspect`. */
@@ -55,13 +56,32 @@ export class DoctorFacts {
     this.apiKey = apiKey;
   }
 
-  get plan(): StackPlan {
+  /** What the stack was started with; before the first time, what settings say of where it is to run. */
+  get selection(): Selection {
     const { selection } = this.stack.state;
+    if (selection.runtime !== null) return selection;
+    try {
+      const { runtime, services, images, imagePrefix } = readSettings({}, this.env, COMPONENT_NAMES);
+      return {
+        ...selection,
+        images,
+        runtime: runtime ?? null,
+        services: services ?? selection.services,
+        imagePrefix: imagePrefix ?? null,
+      };
+    } catch {
+      // The check "configuration" says so.
+      return selection;
+    }
+  }
+
+  get plan(): StackPlan {
+    const { selection } = this;
     return planStack(this.stack, componentsFor(selection.senders), selection, this.env);
   }
 
   get usesDocker(): boolean {
-    return this.stack.state.selection.runtime === 'docker';
+    return this.selection.runtime === 'docker';
   }
 
   /** Whether anything was ever started here. */
@@ -88,7 +108,7 @@ export class DoctorFacts {
 
   async runtimes(): Promise<Runtimes> {
     return this.once('runtimes', async () =>
-      openRuntimes(this.stack.state.selection, this.env, this.usesDocker ? await this.engine() : null),
+      openRuntimes(this.selection, this.env, this.usesDocker ? await this.engine() : null),
     );
   }
 

@@ -38,7 +38,9 @@ export const configuration: Check = {
         `${unknown.join(', ')} ${unknown.length === 1 ? 'is' : 'are'} set, and nothing reads ${unknown.length === 1 ? 'it' : 'them'}.`,
         `Known are ${KNOWN.map((name) => OURS + name).join(', ')} and ${OURS}IMAGE_<COMPONENT>.`,
       );
-    return dotenvFault() ?? ok(inWords(settingSources(env, COMPONENT_NAMES), facts));
+    return (
+      dotenvFault(join(checkoutRoot(), '.env')) ?? ok(inWords(settingSources(env, COMPONENT_NAMES), facts))
+    );
   },
 };
 
@@ -55,8 +57,7 @@ function inWords(sources: SettingSource[], { stack }: DoctorFacts): string {
 }
 
 /** Of Compose and of shells that read it; we do not, and what is wrong in it is found last. */
-function dotenvFault(): Finding | null {
-  const file = join(checkoutRoot(), '.env');
+export function dotenvFault(file: string): Finding | null {
   if (!existsSync(file)) return null;
   const text = readFileSync(file, 'utf8');
   const lines = text.split('\n');
