@@ -4,7 +4,11 @@ const config: KnipConfig = {
   workspaces: {
     '.': {},
     cli: {
-      entry: ['src/main.ts', 'src/runtimes/embedded/clickhouse-front.ts', 'test/**/*.test.ts'],
+      entry: [
+        ...['src/main.ts', 'src/runtimes/embedded/clickhouse-front.ts', 'test/**/*.test.ts'],
+        // Runs in an image.
+        'test/dashboard-reader/reader.cjs',
+      ],
       ignore: ['**/*.generated.ts'],
       // Loaded by name, where the platform has them.
       ignoreDependencies: ['chdb'],
