@@ -10,6 +10,7 @@ export async function openApiDocument(): Promise<object> {
   const app = await buildApp({
     accounts: unused,
     batches: unused,
+    creation: unused,
     providers: unused,
     imports: unused,
     intake: unused,

@@ -6,6 +6,7 @@ import { NatsLink } from './adapters/nats/connection.ts';
 import { NatsDispatch } from './adapters/nats/dispatch.ts';
 import { NatsEventQueue } from './adapters/nats/events.ts';
 import { PostgresAccounts } from './adapters/postgres/accounts.ts';
+import { PostgresBatchCreation } from './adapters/postgres/batch-creation.ts';
 import { PostgresBatches } from './adapters/postgres/batches.ts';
 import { PostgresChunks } from './adapters/postgres/chunks.ts';
 import { PostgresDispatcher } from './adapters/postgres/dispatcher.ts';
@@ -112,6 +113,7 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
   const app = await buildApp({
     accounts: new PostgresAccounts(api, !production),
     batches: new PostgresBatches(api, log),
+    creation: new PostgresBatchCreation(api),
     providers: new PostgresProviders(api, secrets),
     imports: new PostgresImports(api),
     intake: events,

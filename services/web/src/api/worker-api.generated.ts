@@ -822,10 +822,14 @@ export interface paths {
             };
         };
         put?: never;
+        /** @description With an Idempotency-Key the same request makes one batch however often it is sent, and gets the same answer for 24 hours. */
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description 1 to 256 printable ASCII characters */
+                    "idempotency-key"?: string;
+                };
                 path?: never;
                 cookie?: never;
             };

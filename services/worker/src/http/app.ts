@@ -17,6 +17,7 @@ import type { EventMetrics } from '../pipeline/metrics.ts';
 import { authentication } from './plugins/authentication.ts';
 import { BODY_LIMIT_MIB, errorHandling } from './plugins/errors.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
+import { batchCreationRoute } from './routes/batch-creation.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { explanationRoutes } from './routes/explanations.ts';
@@ -28,11 +29,19 @@ import { providerRoutes } from './routes/providers.ts';
 import { recipientRoutes } from './routes/recipients.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
-import type { AccountStore, BatchStore, EventStore, ImportStore, ProviderStore } from './stores.ts';
+import type {
+  AccountStore,
+  BatchCreation,
+  BatchStore,
+  EventStore,
+  ImportStore,
+  ProviderStore,
+} from './stores.ts';
 
 export interface AppDeps {
   accounts: AccountStore;
   batches: BatchStore;
+  creation: BatchCreation;
   providers: ProviderStore;
   imports: ImportStore;
   intake: EventIntake;
@@ -100,6 +109,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   metricsRoutes(app, deps);
   sessionRoutes(app, deps);
   providerRoutes(app, deps);
+  batchCreationRoute(app, deps);
   batchRoutes(app, deps);
   preflightRoutes(app, deps);
   await app.register(async (scope) => recipientRoutes(scope, deps));

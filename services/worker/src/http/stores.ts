@@ -178,8 +178,48 @@ export interface AttemptHistory {
   nextRetryAt: Date | null;
 }
 
+/** A new batch with all that is to happen at its creation. */
+export interface Creation {
+  batch: NewBatch;
+  /** As an upload would bring them; null when they come later. */
+  recipients: { bytes: AsyncIterable<Uint8Array>; options: ImportOptions } | null;
+  send: boolean;
+  /** Before it is sent. @throws AppError when it must not be */
+  checkSend(batch: BatchDetail): void;
+}
+
+export interface CreatedBatch {
+  batch: BatchDetail;
+  imported: ImportResult | null;
+}
+
+/** An Idempotency-Key with the SHA-256 of what was asked under it. */
+export interface RequestKey {
+  key: string;
+  bodyHash: Buffer;
+}
+
+/** What becomes of a request with a key: done now, done before, running elsewhere, or the key stands for another. */
+export type RequestOutcome =
+  | { is: 'new' | 'answered'; status: number; body: unknown }
+  | { is: 'running' }
+  | { is: 'other-request' };
+
+export interface BatchCreation {
+  /** All of it or nothing. @throws AppError `recipients_*`, `batch_empty` */
+  create(accountId: string, creation: Creation): Promise<CreatedBatch>;
+  /** The answer that is kept under a key, or that it is another request's; null while there is none. */
+  recall(accountId: string, key: RequestKey): Promise<RequestOutcome | null>;
+  /** Creates unless the key's request was done before; its answer is kept for 24 hours. @throws as `create` */
+  once(
+    accountId: string,
+    key: RequestKey,
+    creation: Creation,
+    answer: (created: CreatedBatch) => { status: number; body: unknown },
+  ): Promise<RequestOutcome>;
+}
+
 export interface BatchStore {
-  create(accountId: string, batch: NewBatch): Promise<string>;
   /** @throws AppError `batch_not_found` */
   get(accountId: string, id: string): Promise<BatchDetail>;
   list(accountId: string, page: Page): Promise<BatchView[]>;

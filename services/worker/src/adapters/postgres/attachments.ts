@@ -1,6 +1,6 @@
 import type { Attachment } from '../../domain/content/attachment.ts';
 import type { AttachmentSummary } from '../../http/stores.ts';
-import type { Client, Pool } from './pool.ts';
+import type { Client, Pool, Queryable } from './pool.ts';
 
 export async function storeAttachments(
   client: Client,
@@ -24,8 +24,8 @@ export async function loadAttachments(pool: Pool, batchId: string): Promise<Atta
   return rows.map(({ content, ...one }) => ({ ...one, base64: content.toString('base64') }));
 }
 
-export async function attachmentSummaries(pool: Pool, batchId: string): Promise<AttachmentSummary[]> {
-  const { rows } = await pool.query<AttachmentSummary>({
+export async function attachmentSummaries(db: Queryable, batchId: string): Promise<AttachmentSummary[]> {
+  const { rows } = await db.query<AttachmentSummary>({
     name: 'attachment-summaries',
     text: `SELECT filename, content_type AS "contentType", content_id IS NOT NULL AS inline, octet_length(content) AS bytes
            FROM batch_attachments WHERE batch_id = $1 ORDER BY no`,

@@ -30,20 +30,13 @@ export class PostgresImports implements ImportStore {
     this.pool = pool;
   }
 
-  async import(
+  import(
     accountId: string,
     batchId: string,
     bytes: AsyncIterable<Uint8Array>,
     options: ImportOptions,
   ): Promise<ImportResult> {
-    try {
-      return await transaction(this.pool, (client) => importFile(client, accountId, batchId, bytes, options));
-    } catch (error) {
-      if (!(error instanceof RecipientFileError)) throw error;
-      throw new AppError(`recipients_${error.code}`, 422, error.message, {
-        fix: 'Nothing was imported. Check the file with: batchsender recipients check FILE',
-      });
-    }
+    return transaction(this.pool, (client) => importRecipients(client, accountId, batchId, bytes, options));
   }
 
   async rejectedByReason(batchId: string): Promise<Record<string, number>> {
@@ -72,6 +65,24 @@ export class PostgresImports implements ImportStore {
       if (page.rows.length < REJECTS_PAGE) return;
       after = page.rows.at(-1).row;
     }
+  }
+}
+
+/** In the caller's transaction. @throws AppError `recipients_*`, `batch_state_conflict` */
+export async function importRecipients(
+  client: Client,
+  accountId: string,
+  batchId: string,
+  bytes: AsyncIterable<Uint8Array>,
+  options: ImportOptions,
+): Promise<ImportResult> {
+  try {
+    return await importFile(client, accountId, batchId, bytes, options);
+  } catch (error) {
+    if (!(error instanceof RecipientFileError)) throw error;
+    throw new AppError(`recipients_${error.code}`, 422, error.message, {
+      fix: 'Nothing was imported. Check the file with: batchsender recipients check FILE',
+    });
   }
 }
 

@@ -6,6 +6,8 @@ pg.types.setTypeParser(pg.types.builtins.NUMERIC, Number);
 
 export type Pool = pg.Pool;
 export type Client = pg.PoolClient;
+/** A pool, or a connection with a transaction open. */
+export type Queryable = Pick<pg.Pool, 'query'>;
 export type QueryConfig = pg.QueryConfig<unknown[]>;
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -35,6 +37,11 @@ export function createPool(url: string, options: PoolOptions, onError: (error: E
 export async function transaction<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  // The pool listens only while a connection is idle; without a listener a lost one would end the process.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', onError);
   try {
     await client.query('BEGIN');
     const result = await work(client);
@@ -46,6 +53,7 @@ export async function transaction<T>(pool: Pool, work: (client: Client) => Promi
     });
     throw error;
   } finally {
+    client.off('error', onError);
     client.release(broken);
   }
 }

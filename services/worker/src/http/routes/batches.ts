@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
@@ -7,7 +6,7 @@ import { AppError } from '../../domain/errors.ts';
 import { MESSAGE_STATE_NAMES, type MessageState } from '../../domain/message-state.ts';
 import type { AppDeps } from '../app.ts';
 import { batchDetail, batchReply } from '../batch-view.ts';
-import { NewBatchBody, type NewBatchRequest, newBatch, providerFor } from '../new-batch.ts';
+import { providerFor } from '../new-batch.ts';
 import { accountOf } from '../plugins/authentication.ts';
 import { requirePreflight } from '../preflight.ts';
 import {
@@ -15,7 +14,6 @@ import {
   BatchReply,
   ErrorReply,
   IdParams,
-  ImportReply,
   isoDates,
   MessageReply,
   PageQuery,
@@ -26,30 +24,6 @@ import { RETRY_STATES } from '../stores.ts';
 export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const { batches } = deps;
-  routes.post(
-    '/api/batches',
-    {
-      config: { access: 'protected' },
-      schema: {
-        body: NewBatchBody,
-        response: {
-          201: BatchDetailReply.extend({ import: ImportReply.nullable() }),
-          400: ErrorReply,
-          409: ErrorReply,
-          413: ErrorReply,
-          422: ErrorReply,
-        },
-      },
-    },
-    async (request, reply) => {
-      const accountId = accountOf(request);
-      const id = await batches.create(accountId, await newBatch(request.body, accountId, deps));
-      const imported = await fill(id, accountId, request.body, deps);
-      return reply
-        .code(201)
-        .send({ ...batchDetail(await batches.get(accountId, id), deps.limitOf), import: imported });
-    },
-  );
   routes.get(
     '/api/batches',
     {
@@ -158,37 +132,6 @@ async function act(accountId: string, id: string, action: BatchAction, deps: App
   if (action === 'send' && deps.preflightAbove !== undefined)
     requirePreflight(await deps.batches.get(accountId, id), deps.preflightAbove);
   await deps.batches.act(accountId, id, action);
-}
-
-/** Adds the recipients of a new batch and sends it; when either fails, the batch is as if it had never been. */
-async function fill(id: string, accountId: string, body: NewBatchRequest, deps: AppDeps) {
-  try {
-    const imported = await addRecipients(id, accountId, body, deps);
-    if (body.send) await act(accountId, id, 'send', deps);
-    return imported;
-  } catch (error) {
-    await deps.batches.remove(accountId, id);
-    throw error;
-  }
-}
-
-/** Inline recipients go the way of an upload. */
-async function addRecipients(id: string, accountId: string, body: NewBatchRequest, deps: AppDeps) {
-  if (!body.recipients) return null;
-  const key = body.channel === 'email' ? 'email' : 'phone';
-  const lines = body.recipients.map(
-    ({ address, variables }) => `${JSON.stringify({ [key]: address, ...omit(variables ?? {}, key) })}\n`,
-  );
-  return deps.imports.import(accountId, id, Readable.from(lines.map((line) => Buffer.from(line))), {
-    channel: body.channel,
-    format: 'ndjson',
-    addressColumn: key,
-  });
-}
-
-function omit(variables: Record<string, unknown>, key: string): Record<string, unknown> {
-  const { [key]: _, ...rest } = variables;
-  return rest;
 }
 
 function checkCursor(cursor: string | null): string | null {
