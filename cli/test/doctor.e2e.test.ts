@@ -159,11 +159,11 @@ describe('the doctor, on a real stack that is broken in many ways', () => {
   });
 
   test('a pending migration, which --fix applies', async () => {
-    await sql(`ALTER TABLE providers DROP COLUMN events_seen_at; DROP INDEX chunks_uncertain;
-      DELETE FROM schema_migrations WHERE name = '0003_observation'`);
+    await sql(`DROP TABLE seen_events; ALTER TABLE messages DROP COLUMN soft;
+      DELETE FROM schema_migrations WHERE name = '0004_provider_events'`);
     const pending = await report(['migrations']);
     expect(pending.exitCode).toBe(72);
-    expect(pending.checks[0]!.message).toContain('0003_observation');
+    expect(pending.checks[0]!.message).toContain('0004_provider_events');
     expect(await finding('migrations', ['--fix', '--yes'])).toMatchObject({ status: 'ok', repaired: 'yes' });
   });
 

@@ -21,9 +21,11 @@ import { createPool } from './adapters/postgres/pool.ts';
 import { PostgresEventQueue, PostgresEventStore } from './adapters/postgres/provider-events.ts';
 import { PostgresProviders } from './adapters/postgres/providers.ts';
 import { SecretBox } from './adapters/postgres/secret-box.ts';
+import { PostgresSeenEvents } from './adapters/postgres/seen-events.ts';
 import { PostgresSystemFacts } from './adapters/postgres/system-facts.ts';
 import { WorkerRegistry } from './adapters/postgres/worker-registry.ts';
 import { providerKinds } from './adapters/providers/kinds.ts';
+import { HttpsPages } from './adapters/providers/pages.ts';
 import type { Config } from './config.ts';
 import { Dependencies } from './dependencies.ts';
 import { LinkSigner, PublicLinks } from './domain/links/token.ts';
@@ -117,6 +119,9 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     providers: new PostgresProviders(api, secrets),
     imports: new PostgresImports(api),
     intake: events,
+    seen: new PostgresSeenEvents(api),
+    pages: new HttpsPages(),
+    publicUrl: config.PUBLIC_URL?.replace(/\/$/, '') ?? null,
     eventMetrics: metrics.events,
     events: clickhouse,
     kinds,
@@ -153,7 +158,9 @@ export async function serve(config: Config & { SECRET_KEY: string }): Promise<Ru
     );
   }
   if (has('tracker'))
-    agents.push(new EventTracker(events, new PostgresEventStore(pipeline), metrics.events, log));
+    agents.push(
+      new EventTracker(events, new PostgresEventStore(pipeline, clickhouse !== null), metrics.events, log),
+    );
   if (has('tracker') && clickhouse) agents.push(new Tracker(new PostgresOutbox(pipeline), clickhouse, log));
   if (has('sender') && dragonfly) agents.push(dragonfly);
   if (has('sender')) agents.push(sender);

@@ -72,6 +72,14 @@ const UNKNOWN_USER =
 /** Subject.detail of RFC 3463 and 7505 that say the address itself is dead. */
 const DEAD_ADDRESS = new Set(['1.1', '1.2', '1.3', '1.6', '1.10', '2.1', '4.4']);
 
+/** Whether an enhanced code alone ("5.1.1") says that the address is dead; null when it does not say either way. */
+export function isDeadAddress(enhanced: string | undefined): boolean | null {
+  const found = /^([245])\.(\d{1,3}\.\d{1,3})$/.exec(enhanced ?? '');
+  if (!found) return null;
+  if (found[1] !== '5') return false;
+  return DEAD_ADDRESS.has(found[2]!) ? true : null;
+}
+
 function permanent(
   code: number,
   stage: SmtpStage,

@@ -28,7 +28,7 @@ import { preflightRoutes } from './routes/preflight.ts';
 import { providerRoutes } from './routes/providers.ts';
 import { recipientRoutes } from './routes/recipients.ts';
 import { sessionRoutes } from './routes/session.ts';
-import { webhookRoutes } from './routes/webhooks.ts';
+import { type ProviderPages, webhookRoutes } from './routes/webhooks.ts';
 import type {
   AccountStore,
   BatchCreation,
@@ -36,6 +36,7 @@ import type {
   EventStore,
   ImportStore,
   ProviderStore,
+  SeenEvents,
 } from './stores.ts';
 
 export interface AppDeps {
@@ -45,6 +46,9 @@ export interface AppDeps {
   providers: ProviderStore;
   imports: ImportStore;
   intake: EventIntake;
+  seen: SeenEvents;
+  pages: ProviderPages;
+  publicUrl: string | null;
   /** Null when ClickHouse is not configured. */
   events: EventStore | null;
   kinds: Record<string, ProviderKind>;

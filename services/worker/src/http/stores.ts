@@ -1,6 +1,7 @@
 import type { BatchAction, BatchState } from '../domain/batch-state.ts';
 import type { Channel } from '../domain/channel.ts';
 import type { Attachment } from '../domain/content/attachment.ts';
+import type { EventFormatName } from '../domain/events/formats.ts';
 import type { MessageState, StateCounts } from '../domain/message-state.ts';
 import type { ProviderLimits } from '../domain/rate.ts';
 import type { RecipientOptions } from '../domain/recipients/reader.ts';
@@ -52,6 +53,22 @@ export interface NewProvider {
   limits: ProviderLimits;
 }
 
+/** A provider that takes events: in which format, and what proves them. */
+export interface EventSource {
+  accountId: string;
+  format: EventFormatName;
+  secrets: string[];
+  publicKeys: string[];
+  topics: string[];
+}
+
+/** Which events came before: providers send them at least once. */
+export interface SeenEvents {
+  /** Those of the ids that did. */
+  among(providerId: string, ids: string[]): Promise<Set<string>>;
+  remember(providerId: string, ids: string[]): Promise<void>;
+}
+
 export interface ProviderStore {
   /** @throws AppError `provider_exists` */
   create(accountId: string, provider: NewProvider): Promise<ProviderSummary>;
@@ -65,7 +82,7 @@ export interface ProviderStore {
   remove(accountId: string, id: string): Promise<void>;
   resume(accountId: string, id: string): Promise<ProviderSummary>;
   /** The provider that events are posted for, by id, when it takes any; across accounts, since the signature is the proof. */
-  forEvents(id: string): Promise<{ accountId: string; eventSecret: string } | null>;
+  forEvents(id: string): Promise<EventSource | null>;
   /** Events came for this provider just now. */
   eventsSeen(id: string): Promise<void>;
   mockMessages(accountId: string, id: string, limit: number): Promise<unknown[]>;

@@ -5,7 +5,7 @@ import { PollingAgent } from './polling-agent.ts';
 
 /** Where provider events are put down before they are acknowledged to the provider. */
 export interface EventIntake {
-  put(event: ProviderEvent): Promise<void>;
+  put(events: ProviderEvent[]): Promise<void>;
 }
 
 /** Events as they were taken; `handle` is the queue's own. */

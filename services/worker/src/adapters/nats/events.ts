@@ -21,10 +21,10 @@ export class NatsEventQueue implements EventIntake, EventQueue<JsMsg> {
     });
   }
 
-  async put(event: ProviderEvent): Promise<void> {
+  async put(events: ProviderEvent[]): Promise<void> {
     try {
       const { js } = await this.queue.open();
-      await js.publish(SUBJECT, JSON.stringify(event));
+      await Promise.all(events.map((event) => js.publish(SUBJECT, JSON.stringify(event))));
     } catch (error) {
       this.queue.lost();
       throw error;

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { MIGRATIONS_DIR } from './migrate.ts';
 import { type Pool, sqlState } from './pool.ts';
+import { eventSource } from './providers.ts';
 import type { SecretBox } from './secret-box.ts';
 import { PostgresSystemFacts } from './system-facts.ts';
 
@@ -112,14 +113,19 @@ async function pausedProviders(pool: Pool): Promise<Inspection['pausedProviders'
 }
 
 async function silentWebhooks(pool: Pool, secrets: SecretBox): Promise<Inspection['silentWebhooks']> {
-  const { rows } = await pool.query<{ id: string; name: string; secrets: Buffer | null }>(
-    `SELECT p.id, p.name, p.secrets FROM providers p
-     WHERE p.removed_at IS NULL AND p.events_seen_at IS NULL AND p.secrets IS NOT NULL AND EXISTS (
+  const { rows } = await pool.query<{
+    id: string;
+    name: string;
+    settings: Record<string, unknown>;
+    secrets: Buffer | null;
+  }>(
+    `SELECT p.id, p.name, p.settings, p.secrets FROM providers p
+     WHERE p.removed_at IS NULL AND p.events_seen_at IS NULL AND p.kind <> 'mock' AND EXISTS (
        SELECT 1 FROM batches b WHERE b.provider_id = p.id AND b.started_at < now() - interval '${FIRST_EVENT_WITHIN}'
      ) ORDER BY p.name LIMIT ${MAX_LISTED}`,
   );
   return rows
-    .filter((row) => typeof secrets.open(row.secrets).eventSecret === 'string')
+    .filter((row) => eventSource('', row.settings, secrets.open(row.secrets)) !== null)
     .map(({ id, name }) => ({ id, name }));
 }
 

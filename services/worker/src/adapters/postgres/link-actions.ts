@@ -1,7 +1,7 @@
 import { addressKey } from '../../domain/channel.ts';
 import type { LinkActions, LinkRecipient } from '../../http/stores.ts';
-import type { OutboxPayload } from '../../pipeline/chunk-store.ts';
-import { type Client, type Pool, transaction } from './pool.ts';
+import { putEngagement } from './engagement.ts';
+import { type Pool, transaction } from './pool.ts';
 
 export const UNSUBSCRIBED = 'unsubscribed';
 
@@ -34,42 +34,12 @@ export class PostgresLinkActions implements LinkActions {
         'INSERT INTO suppressions (account_id, address, reason) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
         [accountId, addressKey(address), UNSUBSCRIBED],
       );
-      if (rowCount === 1 && this.outbox) await putEvent(client, batchId, n, UNSUBSCRIBED, '');
+      if (rowCount === 1 && this.outbox)
+        await putEngagement(client, batchId, [{ n, type: UNSUBSCRIBED, code: '' }]);
     });
   }
 
   async record(batchId: string, n: number, type: 'clicked' | 'opened', target: string): Promise<void> {
-    if (this.outbox) await putEvent(this.pool, batchId, n, type, target.slice(0, 500));
+    if (this.outbox) await putEngagement(this.pool, batchId, [{ n, type, code: target }]);
   }
-}
-
-async function putEvent(
-  client: Pick<Client, 'query'>,
-  batchId: string,
-  n: number,
-  type: string,
-  code: string,
-): Promise<void> {
-  const { rows } = await client.query<{ account_id: string; channel: string; provider: string }>(
-    'SELECT b.account_id, b.channel, p.name AS provider FROM batches b JOIN providers p ON p.id = b.provider_id WHERE b.id = $1',
-    [batchId],
-  );
-  const batch = rows[0];
-  if (!batch) return;
-  const payload: OutboxPayload = {
-    accountId: batch.account_id,
-    batchId,
-    provider: batch.provider,
-    channel: batch.channel,
-    at: new Date().toISOString(),
-    n: [n],
-    attempt: [0],
-    type: [type],
-    code: [code],
-  };
-  await client.query('INSERT INTO outbox (account_id, batch_id, payload) VALUES ($1, $2, $3)', [
-    batch.account_id,
-    batchId,
-    payload,
-  ]);
 }

@@ -9,6 +9,8 @@ import { type Client, type Pool, transaction } from './pool.ts';
 const RETRY_CHUNK = 500;
 /** Retry chunks made in one round; what is left waits a tick. */
 const RETRY_ROUND = 20 * RETRY_CHUNK;
+/** Providers try for about a day to hand over an event (Svix 28 hours). */
+const EVENTS_COME_AGAIN = '2 days';
 const SESSION_GRACE = '1 day';
 /** A scheduled batch is sent late up to this, unless it says otherwise: a newsletter is still one the next morning. */
 const DEFAULT_LATE_HOURS = 12;
@@ -122,6 +124,7 @@ export class PostgresPlanning implements PlannerStore {
   async prune(): Promise<void> {
     await this.pool.query(`DELETE FROM sessions WHERE expires_at < now() - interval '${SESSION_GRACE}'`);
     await this.pool.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`);
+    await this.pool.query(`DELETE FROM seen_events WHERE seen_at < now() - interval '${EVENTS_COME_AGAIN}'`);
     await this.pool.query(`DELETE FROM workers WHERE seen_at < now() - interval '1 hour'`);
     await this.pool.query(
       `SELECT create_message_partition((date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => m))::date)

@@ -1,7 +1,8 @@
 import type { Channel } from '../../domain/channel.ts';
 import { AppError, notFound } from '../../domain/errors.ts';
+import { byComma, type EventFormatName } from '../../domain/events/formats.ts';
 import { uuid7 } from '../../domain/uuid7.ts';
-import type { NewProvider, Page, ProviderStore, ProviderSummary } from '../../http/stores.ts';
+import type { EventSource, NewProvider, Page, ProviderStore, ProviderSummary } from '../../http/stores.ts';
 import type { ProviderConfig } from '../../pipeline/chunk-store.ts';
 import { notify } from './notifications.ts';
 import { type Pool, sqlState } from './pool.ts';
@@ -13,6 +14,21 @@ const SHOWN_SECRET = '***';
 
 export function isUuid(text: string): boolean {
   return UUID.test(text);
+}
+
+/** Null for a provider that was told of no proof: it takes no events. */
+export function eventSource(
+  accountId: string,
+  settings: Record<string, unknown>,
+  { eventSecret }: Record<string, unknown>,
+): EventSource | null {
+  const proofs = {
+    secrets: byComma(eventSecret),
+    publicKeys: byComma(settings.eventPublicKey),
+    topics: byComma(settings.eventTopics),
+  };
+  if (Object.values(proofs).every((list) => list.length === 0)) return null;
+  return { accountId, format: (settings.eventFormat ?? 'batchsender') as EventFormatName, ...proofs };
 }
 
 export class PostgresProviders implements ProviderStore {
@@ -94,14 +110,15 @@ export class PostgresProviders implements ProviderStore {
     return this.find(accountId, id);
   }
 
-  async forEvents(id: string): Promise<{ accountId: string; eventSecret: string } | null> {
+  async forEvents(id: string): Promise<EventSource | null> {
     if (!isUuid(id)) return null;
     const { rows } = await this.pool.query(
-      'SELECT account_id, secrets FROM providers WHERE id = $1 AND removed_at IS NULL',
+      'SELECT account_id, settings, secrets FROM providers WHERE id = $1 AND removed_at IS NULL',
       [id],
     );
-    const { eventSecret } = this.secrets.open(rows[0]?.secrets ?? null);
-    return typeof eventSecret === 'string' ? { accountId: rows[0].account_id, eventSecret } : null;
+    return rows[0]
+      ? eventSource(rows[0].account_id, rows[0].settings, this.secrets.open(rows[0].secrets))
+      : null;
   }
 
   async eventsSeen(id: string): Promise<void> {

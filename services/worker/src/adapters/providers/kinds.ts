@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ProviderConfig } from '../../pipeline/chunk-store.ts';
 import type { Provider } from '../../pipeline/provider.ts';
+import { EVENT_SECRETS } from './event-settings.ts';
 import { type MockInbox, MockProvider, MockSettings } from './mock/mock.ts';
 import { SmtpProvider, SmtpSettings } from './smtp/smtp.ts';
 import { WebhookProvider, WebhookSettings } from './webhook/webhook.ts';
@@ -24,13 +25,13 @@ export function providerKinds(inbox: MockInbox): Record<string, ProviderKind> {
     },
     smtp: {
       settings: SmtpSettings,
-      secrets: ['password', 'dkimPrivateKey'],
+      secrets: ['password', 'dkimPrivateKey', ...EVENT_SECRETS],
       channels: ['email'],
       create: (config) => new SmtpProvider(config),
     },
     webhook: {
       settings: WebhookSettings,
-      secrets: ['authorization', 'eventSecret'],
+      secrets: ['authorization', ...EVENT_SECRETS],
       channels: ['email', 'sms'],
       create: (config) => new WebhookProvider(config),
     },

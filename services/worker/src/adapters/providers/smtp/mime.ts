@@ -39,9 +39,12 @@ export class MailComposer {
   private readonly frames = new Map<string, MailFrame>();
   private date = { second: 0, text: '' };
   private readonly dkim: DkimOptions | null;
+  private readonly echo: ((id: string) => string) | undefined;
 
-  constructor(dkim: DkimOptions | null = null) {
+  /** @param echo a header with the message's id, for a provider that gives it back */
+  constructor(dkim: DkimOptions | null = null, echo?: (id: string) => string) {
     this.dkim = dkim;
+    this.echo = echo;
   }
 
   /** @param allow8Bit the server takes 8BITMIME, so text that is not ASCII may go as it is */
@@ -53,7 +56,7 @@ export class MailComposer {
       ...(html !== undefined ? [part('text/html', html, allow8Bit)] : []),
     ];
     const needsSmtpUtf8 = frame.utf8Sender || !isAscii(message.to);
-    const head = `${frame.headers}To: <${message.to}>\r\nSubject:${headerValue(subject, 'Subject:'.length)}\r\nMessage-ID: <${message.id}@${frame.domain}>\r\nDate: ${this.dateNow()}\r\n${message.headers ? customHeaders(message.headers) : ''}`;
+    const head = `${frame.headers}To: <${message.to}>\r\nSubject:${headerValue(subject, 'Subject:'.length)}\r\nMessage-ID: <${message.id}@${frame.domain}>\r\nDate: ${this.dateNow()}\r\n${this.echo ? this.echo(message.id) : ''}${message.headers ? customHeaders(message.headers) : ''}`;
     const content = parts.length === 1 ? single(parts[0]!) : multipart(parts, frame.boundary);
     const [headers, body] = frame.attached ? frame.attached.around(...content) : content;
     const signature = this.dkim

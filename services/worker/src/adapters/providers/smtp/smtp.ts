@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
+import type { EventFormatName } from '../../../domain/events/formats.ts';
 import {
   accepted,
   credentialsRefused,
@@ -13,6 +14,7 @@ import {
 import { classifyReply, type SmtpStage } from '../../../domain/smtp-reply.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
 import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
+import { checkEventSettings, EVENT_SETTINGS } from '../event-settings.ts';
 import { dkimOptions } from './dkim.ts';
 import { MailComposer } from './mime.ts';
 import type { Reply } from './replies.ts';
@@ -28,37 +30,50 @@ function isPrivateKey(pem: string): boolean {
   }
 }
 
-export const SmtpSettings = z.strictObject({
-  host: z.string().min(1).describe('host name or address of the server'),
-  port: z.coerce.number().int().min(1).max(65535).default(587).describe('port'),
-  tls: z
-    .enum(['starttls', 'implicit', 'opportunistic', 'off'])
-    .default('opportunistic')
-    .describe('starttls and implicit insist on encryption'),
-  verifyCertificate: z
-    .stringbool()
-    .or(z.boolean())
-    .default(true)
-    .describe('refuse certificates that do not verify'),
-  user: z.string().optional().describe('user name'),
-  password: z.string().optional().describe('password (kept encrypted)'),
-  connections: z.coerce.number().int().min(1).max(100).default(10).describe('sessions at once'),
-  dkimDomain: z
-    .string()
-    .optional()
-    .describe('domain that signs (DKIM); with dkimSelector and dkimPrivateKey'),
-  dkimSelector: z.string().optional().describe('selector of the DKIM key'),
-  dkimPrivateKey: z
-    .string()
-    .refine(isPrivateKey, { message: 'must be an RSA or Ed25519 private key in PEM' })
-    .optional()
-    .describe('PEM (kept encrypted)'),
-  helo: z
-    .string()
-    .regex(/^[A-Za-z0-9.[\]:-]+$/)
-    .optional()
-    .describe('name in EHLO'),
-});
+export const SmtpSettings = z
+  .strictObject({
+    host: z.string().min(1).describe('host name or address of the server'),
+    port: z.coerce.number().int().min(1).max(65535).default(587).describe('port'),
+    tls: z
+      .enum(['starttls', 'implicit', 'opportunistic', 'off'])
+      .default('opportunistic')
+      .describe('starttls and implicit insist on encryption'),
+    verifyCertificate: z
+      .stringbool()
+      .or(z.boolean())
+      .default(true)
+      .describe('refuse certificates that do not verify'),
+    user: z.string().optional().describe('user name'),
+    password: z.string().optional().describe('password (kept encrypted)'),
+    connections: z.coerce.number().int().min(1).max(100).default(10).describe('sessions at once'),
+    dkimDomain: z
+      .string()
+      .optional()
+      .describe('domain that signs (DKIM); with dkimSelector and dkimPrivateKey'),
+    dkimSelector: z.string().optional().describe('selector of the DKIM key'),
+    dkimPrivateKey: z
+      .string()
+      .refine(isPrivateKey, { message: 'must be an RSA or Ed25519 private key in PEM' })
+      .optional()
+      .describe('PEM (kept encrypted)'),
+    helo: z
+      .string()
+      .regex(/^[A-Za-z0-9.[\]:-]+$/)
+      .optional()
+      .describe('name in EHLO'),
+    ...EVENT_SETTINGS,
+  })
+  .superRefine(checkEventSettings);
+
+/**
+ * Headers in which providers take an id that they give back with their events; the others give back the Message-ID.
+ * https://postmarkapp.com/support/article/1125-custom-metadata-faq,
+ * https://www.twilio.com/docs/sendgrid/for-developers/sending-email/unique-arguments
+ */
+const ECHOES: Partial<Record<EventFormatName, (id: string) => string>> = {
+  postmark: (id) => `X-PM-Metadata-batchsender: ${id}\r\n`,
+  sendgrid: (id) => `X-SMTPAPI: {"unique_args":{"batchsender_id":"${id}"}}\r\n`,
+};
 
 /** Mails waiting for each session, so that the next one can be announced with the end of the last. */
 const MAILS_PER_SESSION = 4;
@@ -79,6 +94,7 @@ export class SmtpProvider implements Provider {
       dkimDomain && dkimSelector && dkimPrivateKey
         ? dkimOptions(dkimDomain, dkimSelector, dkimPrivateKey)
         : null,
+      ECHOES[this.settings.eventFormat ?? 'batchsender'],
     );
     const connections = config.limits.concurrency ?? this.settings.connections;
     this.defaultConcurrency = config.limits.concurrency ?? connections * MAILS_PER_SESSION;

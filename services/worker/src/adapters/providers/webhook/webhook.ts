@@ -13,27 +13,24 @@ import {
 } from '../../../domain/outcome.ts';
 import type { ProviderConfig } from '../../../pipeline/chunk-store.ts';
 import type { OutgoingMessage, Provider } from '../../../pipeline/provider.ts';
+import { checkEventSettings, EVENT_SETTINGS } from '../event-settings.ts';
 import { type Answer, post } from './post.ts';
 
-export const WebhookSettings = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).describe('where each message is posted'),
-  authorization: z.string().optional().describe('value of the Authorization header (kept encrypted)'),
-  timeoutMs: z.coerce
-    .number()
-    .int()
-    .min(100)
-    .max(120_000)
-    .default(30_000)
-    .describe('time for one request, milliseconds'),
-  eventSecret: z
-    .string()
-    .regex(/^(?:whsec_)?[A-Za-z0-9+/]{32,}={0,2}$/, {
-      message: 'must be base64 of at least 24 bytes, as whsec_…',
-    })
-    .optional()
-    .describe('signs events posted to /webhooks/PROVIDER_ID (kept encrypted)'),
-  idempotent: z.stringbool().or(z.boolean()).default(true).describe('the receiver honours Idempotency-Key'),
-});
+export const WebhookSettings = z
+  .strictObject({
+    url: z.url({ protocol: /^https?$/ }).describe('where each message is posted'),
+    authorization: z.string().optional().describe('value of the Authorization header (kept encrypted)'),
+    timeoutMs: z.coerce
+      .number()
+      .int()
+      .min(100)
+      .max(120_000)
+      .default(30_000)
+      .describe('time for one request, milliseconds'),
+    idempotent: z.stringbool().or(z.boolean()).default(true).describe('the receiver honours Idempotency-Key'),
+    ...EVENT_SETTINGS,
+  })
+  .superRefine(checkEventSettings);
 
 const DEFAULT_CONCURRENCY = 64;
 
