@@ -74,13 +74,19 @@ export function stackCommands(program: Command): void {
         const result = await status(flags);
         const rows = result.components.map((one) => [
           one.title,
-          one.state,
+          one.outdated ? 'running (old)' : one.state,
           one.container ?? (one.pid ? String(one.pid) : '-'),
           one.url ?? one.detail,
         ]);
         output.result(
           result,
-          `stack ${result.stack.name} (${result.stack.id}): ${result.state}\n${table([['component', 'state', 'pid or id', 'where'], ...rows])}`,
+          [
+            `stack ${result.stack.name} (${result.stack.id}): ${result.state}`,
+            table([['component', 'state', 'pid or id', 'where'], ...rows]),
+            ...(result.components.some(({ outdated }) => outdated)
+              ? ['(old): an older build or other settings; batchsender up starts it again']
+              : []),
+          ].join('\n'),
         );
         return result.state === 'running' ? EXIT.ok : EXIT.notRunning;
       }),

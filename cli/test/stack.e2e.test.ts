@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { TestStack } from './run-cli.ts';
 
@@ -67,6 +68,44 @@ describe('up', () => {
       const { components } = await stack.json<Status>(['status']);
       expect(components.filter((one) => one.pid !== null)).toEqual([]);
     } finally {
+      await stack.remove();
+    }
+  });
+
+  test('after a build, up starts again what was built anew, and nothing else; until then that is said', async () => {
+    const main = fileURLToPath(new URL('../../services/worker/dist/main.js', import.meta.url));
+    const before = readFileSync(main, 'utf8');
+    const stack = new TestStack('rebuilt');
+    const up = () => stack.run(['up', '--only', 'postgres,worker', '--no-test-batch']);
+    const status = async () => {
+      const { components } = await stack.json<{
+        components: { name: string; state: string; pid: number; outdated: boolean }[];
+      }>(['status']);
+      return Object.fromEntries(components.map((one) => [one.name, one]));
+    };
+    try {
+      expect((await up()).exitCode).toBe(0);
+      const first = await status();
+      expect(first.worker!.outdated).toBe(false);
+      writeFileSync(main, `${before}\n// built anew\n`);
+      const meanwhile = await status();
+      expect(meanwhile.worker).toMatchObject({ state: 'running', outdated: true, pid: first.worker!.pid });
+      expect((await stack.run(['status'])).stdout).toContain('running (old)');
+      const doctor = await stack.json<{ checks: { status: string; message: string }[] }>([
+        ...['doctor', 'versions', 'components'],
+      ]);
+      expect(doctor.checks[0]).toMatchObject({
+        status: 'failed',
+        message: 'Worker runs an older build, or with other settings.',
+      });
+      expect(doctor.checks[1]!.status).toBe('ok');
+      expect((await up()).exitCode).toBe(0);
+      const second = await status();
+      expect(second.worker!.outdated).toBe(false);
+      expect(second.worker!.pid).not.toBe(first.worker!.pid);
+      expect(second.postgres!.pid).toBe(first.postgres!.pid);
+    } finally {
+      writeFileSync(main, before);
       await stack.remove();
     }
   });

@@ -15,6 +15,8 @@ export interface ComponentStatus {
   ports: Record<string, number>;
   url: string | null;
   credentials: string | null;
+  /** It answers, but was started with other settings or an older build: `up` starts it again. */
+  outdated: boolean;
   detail: string;
   since: string | null;
 }
@@ -36,10 +38,9 @@ export async function status(flags: StackFlags): Promise<StatusResult> {
       const runtime = runtimes.of(component);
       const { alive, pid, container, since } = await runtime.observe(component, stack);
       const absent = presence.present !== true && !alive;
-      // Started from a shell that had its program: it runs all the same, only not to be compared with a plan.
-      const asPlanned = presence.present === true;
-      const ready =
-        alive && (await (asPlanned ? runtime.isRunning(component, context) : answersNow(component, context)));
+      const asPlanned = alive && presence.present === true && (await runtime.isRunning(component, context));
+      // Also one of an older build, or that was started from a shell that had its program.
+      const ready = asPlanned || (alive && (await answersNow(component, context)));
       const access = alive ? component.access?.(context) : undefined;
       return {
         name: component.name,
@@ -56,6 +57,7 @@ export async function status(flags: StackFlags): Promise<StatusResult> {
           : {},
         url: access?.url ?? null,
         credentials: access?.credentials ?? null,
+        outdated: ready && presence.present === true && !asPlanned,
         detail:
           presence.present === false
             ? presence.why

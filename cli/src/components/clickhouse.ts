@@ -3,6 +3,7 @@ import { type Component, fetchLocal } from './component.ts';
 import { installedPackage } from './programs.ts';
 
 const USER = 'batchsender';
+const FRONT = fileURLToPath(new URL('./clickhouse-front.js', import.meta.url));
 
 export const clickhouse: Component = {
   name: 'clickhouse',
@@ -22,7 +23,7 @@ export const clickhouse: Component = {
   launch(context) {
     return {
       program: process.execPath,
-      args: [fileURLToPath(new URL('./clickhouse-front.js', import.meta.url))],
+      args: [FRONT],
       env: {
         PATH: context.env.PATH ?? '',
         CLICKHOUSE_FRONT_PORT: String(context.port()),
@@ -31,6 +32,7 @@ export const clickhouse: Component = {
         CLICKHOUSE_FRONT_PASSWORD: context.stack.secrets.clickhousePassword,
       },
       cwd: context.stack.dir,
+      files: [FRONT],
     };
   },
   async probe(context) {

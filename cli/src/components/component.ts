@@ -30,6 +30,8 @@ export interface Launch {
   args: string[];
   env: Record<string, string>;
   cwd: string;
+  /** Files of our own that it runs, chunks apart, whose names change with their content: new ones mean a restart. */
+  files?: string[];
   user?: { uid: number; gid: number };
 }
 

@@ -23,6 +23,7 @@ function sender(number: number): Component {
       args: [...WORKER_NODE_FLAGS, WORKER_MAIN, 'serve'],
       env: { ...workerEnv(context), ROLES: 'sender' },
       cwd: context.stack.dir,
+      files: [WORKER_MAIN],
     }),
     probe: (context) => probeHealth(context, `http://127.0.0.1:${context.port()}/health/ready`),
     url: (context) => `http://127.0.0.1:${context.port()}`,

@@ -3,6 +3,10 @@ import { checkoutRoot } from '../stack/stack.ts';
 import type { Component } from './component.ts';
 import { metricsListen, probeHealth } from './worker.ts';
 
+const SERVER = join(checkoutRoot(), 'services/web/dist/server.js');
+/** It names the scripts and styles, whose names change with their content. */
+const PAGE = join(checkoutRoot(), 'services/web/dist/app/index.html');
+
 export const web: Component = {
   name: 'web',
   title: 'Dashboard',
@@ -15,7 +19,7 @@ export const web: Component = {
   launch(context) {
     return {
       program: process.execPath,
-      args: [join(checkoutRoot(), 'services/web/dist/server.js')],
+      args: [SERVER],
       env: {
         PATH: context.env.PATH ?? '',
         HOST: context.selection.host,
@@ -25,6 +29,7 @@ export const web: Component = {
         ...metricsListen(context),
       },
       cwd: context.stack.dir,
+      files: [SERVER, PAGE],
     };
   },
   probe: (context) => probeHealth(context, `http://127.0.0.1:${context.port()}/health`),

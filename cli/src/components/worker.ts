@@ -25,6 +25,7 @@ export const worker: Component = {
       args: [...WORKER_NODE_FLAGS, WORKER_MAIN, 'serve'],
       env: workerEnv(context),
       cwd: context.stack.dir,
+      files: [WORKER_MAIN],
     };
   },
   probe: (context) => probeHealth(context, `http://127.0.0.1:${context.port()}/health/ready`),

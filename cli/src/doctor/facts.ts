@@ -5,6 +5,7 @@ import { type Discovery, discoverEngine, type Engine } from '../runtimes/docker/
 import { openRuntimes, type Runtimes } from '../runtimes/runtimes.ts';
 import { readSettings } from '../settings.ts';
 import { planStack, type StackPlan } from '../stack/plan.ts';
+import { answersNow } from '../stack/readiness.ts';
 import type { Selection, Stack } from '../stack/stack.ts';
 import { runWorker } from '../worker-program.ts';
 
@@ -33,6 +34,8 @@ export interface ComponentState {
   alive: boolean;
   /** It is as it should be, and answers. */
   running: boolean;
+  /** It answers, and was started with other settings or an older build. */
+  outdated: boolean;
 }
 
 export interface EngineInfo {
@@ -121,7 +124,8 @@ export class DoctorFacts {
           const runtime = runtimes.of(component);
           const running = await runtime.isRunning(component, plan.context(component));
           const { alive } = running ? { alive: true } : await runtime.observe(component, stack);
-          return { component, running, alive };
+          const outdated = alive && !running && (await answersNow(component, plan.context(component)));
+          return { component, running, alive, outdated };
         }),
       );
     });

@@ -12,7 +12,7 @@ export const components: Check = {
     if (!facts.started) return skipped('not started yet; run: batchsender up');
     const seen = await facts.components();
     if (seen.every(({ alive }) => !alive)) return skipped('the stack is down; run: batchsender up');
-    const down = seen.filter(({ running }) => !running);
+    const down = seen.filter(({ running, outdated }) => !running && !outdated);
     if (down.length === 0) return ok(`${seen.length} parts run and answer`);
     return failed(
       down

@@ -57,12 +57,12 @@ function endOfProcess({ stack }: DoctorFacts, { component, alive }: ComponentSta
 
 async function endOfContainer(
   facts: DoctorFacts,
-  { component, alive, running }: ComponentState,
+  { component, alive, running, outdated }: ComponentState,
 ): Promise<string | null> {
   const container = await (await facts.runtimes()).docker!.inspect(component, facts.stack);
   if (!container) return null;
   if (!alive) return endReason(container);
-  if (!running) return healthWords(container) ?? 'its health check says nothing';
+  if (!running && !outdated) return healthWords(container) ?? 'its health check says nothing';
   // With the engine's own start after a crash all looks well; what it remembers says that it is not.
   if (container.RestartCount === 0 && !container.State.OOMKilled) return null;
   return `the engine started it again ${container.RestartCount} times${container.State.OOMKilled ? ', after it ran out of memory' : ''}`;

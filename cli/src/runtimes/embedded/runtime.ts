@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { CliError, EXIT } from '../../cli-error.ts';
 import type { Component, ComponentContext, StopRule } from '../../components/component.ts';
 import { answersNow, waitReady } from '../../stack/readiness.ts';
@@ -97,12 +97,11 @@ async function stopComponent(component: Component, stack: Stack): Promise<boolea
 
 /** PATH is left out: npm and npx put their own folders there, and it changes nothing about what runs. */
 function hashOf(component: Component, context: ComponentContext): string {
-  const { program, args, env, cwd } = component.launch(context);
+  const { program, args, env, cwd, files = [] } = component.launch(context);
   const { PATH: _, ...rest } = env;
-  return createHash('sha256')
-    .update(JSON.stringify({ program, args, env: rest, cwd }))
-    .digest('hex')
-    .slice(0, 16);
+  const hash = createHash('sha256').update(JSON.stringify({ program, args, env: rest, cwd }));
+  for (const file of files) if (existsSync(file)) hash.update(readFileSync(file));
+  return hash.digest('hex').slice(0, 16);
 }
 
 function ended(component: Component, context: ComponentContext): CliError {
