@@ -85,6 +85,7 @@ function providerText(provider: Provider): string {
     ['kind', provider.kind],
     ['state', provider.state === 'paused' ? `paused: ${provider.pauseReason}` : provider.state],
     ['limits', limitsText(provider)],
+    ...(provider.eventsUrl ? [['events', `to be posted to ${provider.eventsUrl}`]] : []),
     ...Object.entries(provider.settings).map(([name, value]) => [`  ${name}`, String(value)]),
   ]);
 }

@@ -307,6 +307,8 @@ export interface paths {
                                 /** @enum {string} */
                                 state: "active" | "paused";
                                 pauseReason: string | null;
+                                /** @description where its own provider is to post events; null when it takes none */
+                                eventsUrl: string | null;
                                 /** Format: date-time */
                                 createdAt: string;
                             }[];
@@ -377,6 +379,8 @@ export interface paths {
                             /** @enum {string} */
                             state: "active" | "paused";
                             pauseReason: string | null;
+                            /** @description where its own provider is to post events; null when it takes none */
+                            eventsUrl: string | null;
                             /** Format: date-time */
                             createdAt: string;
                         };
@@ -494,6 +498,8 @@ export interface paths {
                             /** @enum {string} */
                             state: "active" | "paused";
                             pauseReason: string | null;
+                            /** @description where its own provider is to post events; null when it takes none */
+                            eventsUrl: string | null;
                             /** Format: date-time */
                             createdAt: string;
                         };
@@ -696,6 +702,8 @@ export interface paths {
                             /** @enum {string} */
                             state: "active" | "paused";
                             pauseReason: string | null;
+                            /** @description where its own provider is to post events; null when it takes none */
+                            eventsUrl: string | null;
                             /** Format: date-time */
                             createdAt: string;
                         };

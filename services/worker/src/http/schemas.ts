@@ -122,6 +122,10 @@ export const ProviderReply = z.object({
   limits: Limits,
   state: z.enum(['active', 'paused']),
   pauseReason: z.string().nullable(),
+  eventsUrl: z
+    .string()
+    .nullable()
+    .describe('where its own provider is to post events; null when it takes none'),
   createdAt: timestamp,
 });
 

@@ -42,6 +42,8 @@ export interface ProviderSummary {
   limits: ProviderLimits;
   state: 'active' | 'paused';
   pauseReason: string | null;
+  /** It was told how events from its own provider are proved. */
+  takesEvents: boolean;
   createdAt: Date;
 }
 

@@ -65,6 +65,8 @@ test('SendGrid: our id goes out as unique argument and comes back; states, suppr
   });
   const id = await sentBatch('sendgrid');
   const { unique_args } = JSON.parse(/^X-SMTPAPI: (.+)$/m.exec(mailTo('user2@example.com'))![1]!);
+  const { body: shown } = await worker.api<{ eventsUrl: string }>('GET', '/api/providers/sendgrid');
+  expect(shown.eventsUrl).toBe(`${PUBLIC_URL}/webhooks/${source}`);
   expect(unique_args).toEqual({ batchsender_id: `${id}.2` });
   const event = (n: number, event: string, more: object = {}) => ({
     ...{ event, sg_event_id: `${id}-${n}-${event}`, sg_message_id: `m${n}.x`, batchsender_id: `${id}.${n}` },
@@ -225,13 +227,11 @@ test('SES: topics that are ours only, certificates from SNS only, a subscription
 
 test('settings with which no event could be proved are refused, by the field that is wrong', async () => {
   const refused = async (settings: object) => {
-    const { status, body } = await worker.api<{ error: { code: string; field: string; message: string } }>(
-      'POST',
-      '/api/providers',
-      { name: 'wrong', kind: 'smtp', settings: { host: 'x', ...settings } },
-    );
+    const { status, body } = await worker.api<{
+      error: { code: string; field: string; message: string; fix: string };
+    }>('POST', '/api/providers', { name: 'wrong', kind: 'smtp', settings: { host: 'x', ...settings } });
     expect([status, body.error.code]).toEqual([422, 'provider_settings_invalid']);
-    return `${body.error.field} ${body.error.message}`;
+    return `${body.error.field} ${body.error.message} ${body.error.fix}`;
   };
   expect(await refused({ eventFormat: 'sendgrid' })).toMatch(/^settings.eventPublicKey .*verification key/);
   expect(await refused({ eventFormat: 'sendgrid', eventPublicKey: 'nonsense' })).toContain('eventPublicKey');
@@ -239,5 +239,9 @@ test('settings with which no event could be proved are refused, by the field tha
   expect(await refused({ eventFormat: 'ses', eventSecret: 'x' })).toContain('needs eventTopics');
   expect(await refused({ eventFormat: 'telnyx', eventPublicKey: 'AAAA' })).toContain('32 bytes');
   expect(await refused({ eventFormat: 'mailchimp' })).toMatch(/^settings.eventFormat/);
-  expect(await refused({ eventSecret: 'short' })).toContain('24 bytes');
+  const short = await refused({ eventSecret: 'short' });
+  expect(short).toContain('24 bytes');
+  // Help is about what is wrong, and about everything when a setting is not known.
+  expect(short).not.toContain('dkimDomain');
+  expect(await refused({ eventSecrt: 'x' })).toContain('dkimDomain');
 });

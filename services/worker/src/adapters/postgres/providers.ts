@@ -149,9 +149,8 @@ export class PostgresProviders implements ProviderStore {
 
   // biome-ignore lint/suspicious/noExplicitAny: a row as pg types it
   private summary(row: any): ProviderSummary {
-    const hidden = Object.fromEntries(
-      Object.keys(this.secrets.open(row.secrets)).map((name) => [name, SHOWN_SECRET]),
-    );
+    const secrets = this.secrets.open(row.secrets);
+    const hidden = Object.fromEntries(Object.keys(secrets).map((name) => [name, SHOWN_SECRET]));
     return {
       id: row.id,
       name: row.name,
@@ -160,6 +159,7 @@ export class PostgresProviders implements ProviderStore {
       limits: row.limits,
       state: row.state,
       pauseReason: row.pause_reason,
+      takesEvents: eventSource(row.account_id, row.settings, secrets) !== null,
       createdAt: row.created_at,
     };
   }

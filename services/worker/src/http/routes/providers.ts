@@ -5,7 +5,7 @@ import type { ProviderKind } from '../../adapters/providers/kinds.ts';
 import { AppError } from '../../domain/errors.ts';
 import { accountOf } from '../plugins/authentication.ts';
 import { ErrorReply, isoDates, Limits, PageQuery, ProviderReply, page } from '../schemas.ts';
-import type { NewProvider, ProviderStore } from '../stores.ts';
+import type { NewProvider, ProviderStore, ProviderSummary } from '../stores.ts';
 
 const Params = z.object({ provider: z.string().describe('id or name of the provider') });
 const NewProviderBody = z.strictObject({
@@ -20,9 +20,13 @@ const MOCK_MESSAGES = 100;
 
 export function providerRoutes(
   app: FastifyInstance,
-  deps: { providers: ProviderStore; kinds: Record<string, ProviderKind> },
+  deps: { providers: ProviderStore; kinds: Record<string, ProviderKind>; publicUrl: string | null },
 ): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
+  const shown = ({ takesEvents, ...provider }: ProviderSummary) => ({
+    ...isoDates(provider),
+    eventsUrl: takesEvents ? `${deps.publicUrl ?? ''}/webhooks/${provider.id}` : null,
+  });
   const { providers } = deps;
   routes.post(
     '/api/providers',
@@ -35,7 +39,7 @@ export function providerRoutes(
     },
     async (request, reply) => {
       const created = await providers.create(accountOf(request), checkSettings(request.body, deps.kinds));
-      return reply.code(201).send(isoDates(created));
+      return reply.code(201).send(shown(created));
     },
   );
   routes.get(
@@ -47,7 +51,7 @@ export function providerRoutes(
     async (request) => {
       const { cursor = null, limit } = request.query;
       const items = await providers.list(accountOf(request), { cursor, limit });
-      return { items: items.map(isoDates), next: items.length === limit ? items.at(-1)!.id : null };
+      return { items: items.map(shown), next: items.length === limit ? items.at(-1)!.id : null };
     },
   );
   routes.get(
@@ -56,7 +60,7 @@ export function providerRoutes(
       config: { access: 'protected' },
       schema: { params: Params, response: { 200: ProviderReply, 404: ErrorReply } },
     },
-    async (request) => isoDates(await providers.find(accountOf(request), request.params.provider)),
+    async (request) => shown(await providers.find(accountOf(request), request.params.provider)),
   );
   routes.delete(
     '/api/providers/:provider',
@@ -95,7 +99,7 @@ export function providerRoutes(
     { config: { access: 'protected' }, schema: { params: Params, response: { 200: ProviderReply } } },
     async (request) => {
       const { id } = await providers.find(accountOf(request), request.params.provider);
-      return isoDates(await providers.resume(accountOf(request), id));
+      return shown(await providers.resume(accountOf(request), id));
     },
   );
   routes.get(
@@ -140,9 +144,7 @@ function checkSettings(
       {
         field: issues[0]!.field,
         details: issues,
-        fix: `Settings of ${body.kind}: ${Object.entries(kind.settings.shape)
-          .map(([name, schema]) => `${name} (${(schema as z.ZodType).description ?? ''})`)
-          .join(', ')}.`,
+        fix: settingsHelp(body.kind, kind, issues),
       },
     );
   }
@@ -152,4 +154,14 @@ function checkSettings(
     if (value !== undefined) (kind.secrets.includes(name) ? secrets : settings)[name] = value;
   }
   return { name: body.name, kind: body.kind, limits: body.limits, settings, secrets };
+}
+
+/** What the settings at fault are for; all of them when one is not known. */
+function settingsHelp(name: string, { settings }: ProviderKind, issues: { field: string }[]): string {
+  const all = Object.entries(settings.shape as Record<string, z.ZodType>);
+  const faulty = all.filter(([field]) => issues.some((issue) => issue.field === `settings.${field}`));
+  const complete = faulty.length === new Set(issues.map(({ field }) => field)).size;
+  return `Settings of ${name}: ${(complete ? faulty : all)
+    .map(([field, schema]) => `${field} (${schema.description ?? ''})`)
+    .join(', ')}.`;
 }
