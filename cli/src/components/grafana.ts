@@ -15,7 +15,7 @@ export const grafana: Component = {
     const found = findProgram(['grafana', 'grafana-server'], env);
     return found
       ? { present: true, how: found.path }
-      : { present: false, why: 'grafana not found: no dashboards; the web dashboard has a System page' };
+      : { present: false, why: 'grafana not found: no dashboards; Prometheus has the numbers behind them' };
   },
   async prepare(context) {
     mkdirSync(context.stack.data('grafana'), { recursive: true });
