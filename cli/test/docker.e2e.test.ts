@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { discoverEngine } from '../src/runtimes/docker/engine.ts';
+import { reclaimable, removeImages } from '../src/runtimes/docker/space.ts';
 import { containersOf, docker, dockerEnv, PREFIX } from './docker.ts';
 import { isRunning } from './processes.ts';
 import { PrometheusApi } from './prometheus-api.ts';
@@ -303,6 +305,29 @@ describe.runIf(env !== null)('a start that fails explains itself', () => {
     expect(byContainer.error.message).toMatch(/by container \S+/);
   });
 });
+
+test.runIf(env !== null)(
+  'space: images of former builds are known as ours, and only these are removed',
+  async () => {
+    const tag = `${PREFIX}/space-${process.pid}`;
+    const label = `io.batchsender.inputs`;
+    const build = (content: string) =>
+      execa('docker', ['build', '--quiet', '--network', 'none', '-t', tag, '-'], {
+        input: `FROM ${PREFIX}/debian\nLABEL ${label}=${content}\nRUN echo ${content} > /content\n`,
+      });
+    const former = (await build('former')).stdout;
+    const current = (await build('current')).stdout;
+    const { found } = await discoverEngine(process.env);
+    const { ours, unusedMib } = await reclaimable(found!.docker);
+    expect(ours).toContain(former);
+    expect(ours).not.toContain(current);
+    expect(unusedMib).toBeGreaterThan(0);
+    await removeImages(found!.docker, [former, former]);
+    expect((await reclaimable(found!.docker)).ours).not.toContain(former);
+    expect(docker('image', 'inspect', '--format', '{{.Id}}', tag)).toBe(current);
+    docker('rmi', tag);
+  },
+);
 
 describe.runIf(env !== null)('commands that meet', () => {
   test('INT during up leaves no container of this run', async () => {
