@@ -423,28 +423,38 @@ describe('the doctor, about the machine', () => {
     }
   });
 
-  test.runIf(withDocker !== null)('too little memory, as a container allows it', async () => {
-    const run = await execa(
-      'docker',
-      [
-        ...[
-          'run',
-          '--rm',
-          '-m',
-          '300m',
-          '-v',
-          `${root}:${root}:ro`,
-          '-e',
-          'BATCHSENDER_STATE_DIR=/tmp/state',
+  describe.runIf(withDocker !== null)('too little memory, as a container allows it', () => {
+    const inContainer = (memory: string, script: string) =>
+      execa(
+        'docker',
+        [
+          ...['run', '--rm', '-m', memory, '-v', `${root}:${root}:ro`],
+          ...['-e', 'BATCHSENDER_STATE_DIR=/tmp/state', '-e', 'BATCHSENDER_RUNTIME=embedded', '-e', 'CI=1'],
+          ...[`${PREFIX}/node`, 'sh', '-c', script.replaceAll('batchsender', `node ${bin}`)],
         ],
-        ...[`${PREFIX}/node`, 'node', bin, '--json', 'doctor', 'memory'],
-      ],
-      { reject: false },
-    );
-    expect(run.exitCode, run.stderr).toBe(29);
-    expect((JSON.parse(run.stdout) as Report).checks[0]!.message).toContain(
-      '300 MiB of memory are allowed here',
-    );
+        { reject: false },
+      );
+
+    test('for anything: said, and nothing to leave out', async () => {
+      const run = await inContainer('250m', 'batchsender --json doctor memory');
+      expect(run.exitCode, run.stderr).toBe(29);
+      const [found] = (JSON.parse(run.stdout) as Report).checks;
+      expect(found!.message).toContain('250 MiB of memory are allowed here');
+      expect(found!.repair).toBeUndefined();
+    });
+
+    test('for everything: up refuses, --fix leaves out what saves most, and then up delivers', async () => {
+      const run = await inContainer(
+        '600m',
+        'batchsender up || echo "refused $?"; batchsender --json doctor memory --fix --yes && batchsender up',
+      );
+      expect(run.exitCode, run.stderr).toBe(0);
+      expect(run.stdout).toContain('refused 29');
+      expect(run.stderr).toMatch(/leave parts out: batchsender up --without clickhouse/);
+      expect(run.stdout).toContain('"repaired":"yes"');
+      expect(run.stderr).toContain('ClickHouse   left out');
+      expect(run.stderr).toContain('25 of 25 delivered');
+    });
   });
 
   test.runIf(withDocker !== null)('an image for another processor', async () => {

@@ -44,7 +44,7 @@ export async function up(flags: UpFlags, output: Output, signal: AbortSignal): P
     const { plan, choice } = await planned(stack, flags);
     return { ...summary(stack, plan, choice, began), substitutions: [], testBatch: null, criticalChain: [] };
   }
-  for (const { message, fix, id } of await preflight(stack, process.env))
+  for (const { message, fix, id } of await preflight(stack, process.env, wishedBy(stack, flags)))
     output.event({ type: 'warning', check: id, message, fix }, `! ${message} ${fix}`);
   stack.prepare();
   return withLock(stack, 'batchsender up', async () => {
@@ -72,6 +72,15 @@ export async function up(flags: UpFlags, output: Output, signal: AbortSignal): P
       throw signal.aborted ? interrupted(signal) : error;
     }
   });
+}
+
+/** Null for settings that cannot be understood: the preflight has a check that says so. */
+function wishedBy(stack: Stack, flags: UpFlags): Selection | null {
+  try {
+    return selectionFor(stack, flags);
+  } catch {
+    return null;
+  }
 }
 
 async function planned(stack: Stack, flags: UpFlags): Promise<{ plan: StackPlan; choice: ChosenRuntime }> {

@@ -12,6 +12,7 @@ export const clickhouse: Component = {
   ports: { '': 8123 },
   needs: [],
   readyWithinMs: 30_000,
+  memoryMib: 350,
   locate: () => {
     const platform = `${process.platform}-${process.arch}`;
     const engine = installedPackage('chdb');

@@ -13,6 +13,7 @@ export const dragonfly: Component = {
   ports: { '': 6379 },
   needs: [],
   readyWithinMs: 15_000,
+  memoryMib: 32,
   locate(env) {
     const found = findProgram(DRAGONFLY_PROGRAMS, env);
     return found

@@ -11,6 +11,7 @@ export const grafana: Component = {
   ports: { '': 3003 },
   needs: ['prometheus'],
   readyWithinMs: 60_000,
+  memoryMib: 150,
   locate(env) {
     const found = findProgram(['grafana', 'grafana-server'], env);
     return found

@@ -9,6 +9,7 @@ export const nats: Component = {
   ports: { '': 4222, monitor: 8222 },
   needs: [],
   readyWithinMs: 15_000,
+  memoryMib: 32,
   locate(env) {
     const found = findProgram(['nats-server'], env);
     return found

@@ -38,6 +38,7 @@ export const postgres: Component = {
   ports: { '': 5433 },
   needs: [],
   readyWithinMs: 30_000,
+  memoryMib: 150,
   // "Fast" shutdown: ends sessions, writes a checkpoint.
   stop: { signal: 'SIGINT', timeoutMs: 20_000 },
   locate: () => {

@@ -12,6 +12,7 @@ export const prometheus: Component = {
   ports: { '': 9090 },
   needs: [],
   readyWithinMs: 30_000,
+  memoryMib: 80,
   locate(env) {
     const found = findProgram(['prometheus'], env);
     return found

@@ -17,6 +17,7 @@ function sender(number: number): Component {
     ports: { '': FIRST_PORT + number - 2 },
     needs: ['worker'],
     readyWithinMs: 30_000,
+    memoryMib: 160,
     locate: () => ({ present: true, how: 'sends only' }),
     launch: (context) => ({
       program: process.execPath,

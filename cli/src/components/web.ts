@@ -15,6 +15,7 @@ export const web: Component = {
   // It proxies to the worker and can be up before it.
   needs: [],
   readyWithinMs: 20_000,
+  memoryMib: 70,
   locate: () => ({ present: true, how: 'dashboard and proxy to the API' }),
   launch(context) {
     return {

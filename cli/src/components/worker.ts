@@ -18,6 +18,7 @@ export const worker: Component = {
   ports: { '': 6001 },
   needs: ['postgres', 'clickhouse', 'nats', 'dragonfly'],
   readyWithinMs: 30_000,
+  memoryMib: 160,
   locate: () => ({ present: true, how: 'API, planner, sender and tracker in one process' }),
   launch(context) {
     return {

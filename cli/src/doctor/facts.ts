@@ -4,7 +4,7 @@ import { worker, workerEnv } from '../components/worker.ts';
 import { type Discovery, discoverEngine, type Engine } from '../runtimes/docker/engine.ts';
 import { openRuntimes, type Runtimes } from '../runtimes/runtimes.ts';
 import { readSettings } from '../settings.ts';
-import { planStack, type StackPlan } from '../stack/plan.ts';
+import { placeOf, planStack, type StackPlan } from '../stack/plan.ts';
 import { answersNow } from '../stack/readiness.ts';
 import type { Selection, Stack } from '../stack/stack.ts';
 import { runWorker } from '../worker-program.ts';
@@ -51,9 +51,12 @@ export class DoctorFacts {
   readonly stack: Stack;
   readonly env: NodeJS.ProcessEnv;
   readonly apiKey: string;
+  private readonly wished: Selection | null;
   private readonly known = new Map<string, Promise<unknown>>();
 
-  constructor(stack: Stack, env: NodeJS.ProcessEnv, apiKey: string) {
+  /** @param wished what `up` is asked for; else what the stack was started with */
+  constructor(stack: Stack, env: NodeJS.ProcessEnv, apiKey: string, wished: Selection | null = null) {
+    this.wished = wished;
     this.stack = stack;
     this.env = env;
     this.apiKey = apiKey;
@@ -61,6 +64,7 @@ export class DoctorFacts {
 
   /** What the stack was started with; before the first time, what settings say of where it is to run. */
   get selection(): Selection {
+    if (this.wished) return this.wished;
     const { selection } = this.stack.state;
     if (selection.runtime !== null) return selection;
     try {
@@ -85,6 +89,10 @@ export class DoctorFacts {
 
   get usesDocker(): boolean {
     return this.selection.runtime === 'docker';
+  }
+
+  inContainer(component: Component): boolean {
+    return placeOf(component, this.selection) === 'docker';
   }
 
   /** Whether anything was ever started here. */
