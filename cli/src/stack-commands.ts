@@ -144,7 +144,7 @@ export function stackCommands(program: Command): void {
           return EXIT.ok;
         }
         const result = await doctor(checks, flags as DoctorFlags, output);
-        output.result(result, doctorText(result));
+        output.result(result, doctorText(result, checks.length > 0));
         return result.exitCode;
       }),
     );

@@ -73,8 +73,12 @@ describe('the doctor, on a real stack that is broken in many ways', () => {
     expect(checks.filter(({ status }) => status === 'failed')).toEqual([]);
     expect(summary.ok).toBeGreaterThan(20);
     expect(checks.find(({ id }) => id === 'delivery')!.message).toContain('5 of 5 delivered');
-    const { stdout } = await stack.run(['doctor']);
-    for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+    for (const args of [[], ['--list'], ['configuration', 'versions']]) {
+      const { stdout } = await stack.run(['doctor', ...args]);
+      for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+      // Asked for by name, it is said in full.
+      if (args.length > 1) expect(stdout).toContain('runtime is embedded by BATCHSENDER_RUNTIME');
+    }
   });
 
   test('lists its checks with stable ids', async () => {

@@ -2022,6 +2022,8 @@ export interface paths {
                                 address: string;
                                 /** @enum {string} */
                                 state: "queued" | "sending" | "deferred" | "sent" | "delivered" | "bounced" | "complained" | "failed" | "suppressed" | "cancelled" | "uncertain";
+                                /** @description it bounced, and may be tried again: the address is not dead */
+                                temporary: boolean;
                                 attempts: number;
                                 providerMessageId: string | null;
                                 code: string | null;

@@ -125,6 +125,8 @@ export interface MessageFacts {
   id: string;
   address: string;
   state: MessageState;
+  /** It bounced for a reason that passes. */
+  temporary: boolean;
   attempts: number;
   code: string | null;
   detail: string | null;
@@ -181,13 +183,17 @@ function messageSummary({
   return `Message ${id} to ${address} ${SAID[state]}${tries}${reason}.${known}`;
 }
 
-function messageAdvice({ state, code, detail, batch }: MessageFacts): string[] {
+function messageAdvice({ state, temporary, code, detail, batch }: MessageFacts): string[] {
   if (state === 'failed' && code)
     return [remedyFor(code, detail ?? ''), `Then: batchsender batch retry ${batch.id} --state failed`];
   if (state === 'uncertain')
     return [
       `Look it up at ${batch.provider.name} by recipient and time.`,
       `To send it again, though it may arrive twice: batchsender batch retry ${batch.id} --state uncertain`,
+    ];
+  if (state === 'bounced' && temporary)
+    return [
+      `The reason may pass, the address is not suppressed: batchsender batch retry ${batch.id} --state bounced`,
     ];
   if (state === 'bounced') return ['A permanent bounce suppresses the address; nothing more is sent to it.'];
   if (state === 'complained') return ['The address is suppressed; nothing more is sent to it.'];

@@ -107,6 +107,7 @@ export const MessageReply = z.object({
   id: z.string(),
   address: z.string(),
   state: z.enum(MESSAGE_STATE_NAMES as [string, ...string[]]),
+  temporary: z.boolean().describe('it bounced, and may be tried again: the address is not dead'),
   attempts: z.number().int(),
   providerMessageId: z.string().nullable(),
   code: z.string().nullable(),

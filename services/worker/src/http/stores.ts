@@ -185,6 +185,8 @@ export interface MessageView {
   id: string;
   address: string;
   state: MessageState;
+  /** It bounced for a reason that passes. */
+  temporary: boolean;
   attempts: number;
   providerMessageId: string | null;
   code: string | null;

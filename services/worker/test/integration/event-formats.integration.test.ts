@@ -99,6 +99,15 @@ test('SendGrid: our id goes out as unique argument and comes back; states, suppr
   await expect
     .poll(() => counts(id), { timeout: 10_000 })
     .toMatchObject({ sent: 1, delivered: 1, bounced: 2, complained: 1, failed: 1 });
+  const { body: bounced } = await worker.api('GET', `/api/batches/${id}/messages?state=bounced`);
+  expect(bounced).toMatchObject({
+    items: [
+      { n: 2, temporary: false },
+      { n: 3, temporary: true },
+    ],
+  });
+  const { body: explained } = await worker.api<{ advice: string[] }>('GET', `/api/explanations/${id}.3`);
+  expect(explained.advice[0]).toContain(`batch retry ${id} --state bounced`);
   // A temporary bounce is followed by a delivery; a permanent one is not.
   await send([
     event(2, 'delivered', { sg_event_id: 'late2' }),

@@ -95,6 +95,7 @@ const message = (over: Partial<MessageFacts>): MessageFacts => ({
   attempts: 1,
   code: null,
   detail: null,
+  temporary: false,
   providerMessageId: 'x-1',
   updatedAt: at(3),
   nextRetryAt: null,

@@ -2,7 +2,8 @@ import { MESSAGE_STATES, type MessageState, stateName } from '../../domain/messa
 import type { AttemptHistory, BatchDetail, MessageView, Page } from '../../http/stores.ts';
 import type { Pool } from './pool.ts';
 
-const COLUMNS = 'm.n, m.address, m.state, m.attempts, m.provider_message_id, m.code, m.detail, m.updated_at';
+const COLUMNS =
+  'm.n, m.address, m.state, m.soft, m.attempts, m.provider_message_id, m.code, m.detail, m.updated_at';
 
 const ALL = `SELECT ${COLUMNS} FROM messages m WHERE m.batch_id = $1 AND m.n > $2 ORDER BY m.n LIMIT $3`;
 
@@ -86,6 +87,7 @@ function messageView(batchId: string, row: any, cancelled: boolean): MessageView
     id: `${batchId}.${row.n}`,
     address: row.address,
     state: stateName(row.state, cancelled),
+    temporary: row.state === MESSAGE_STATES.bounced && row.soft === true,
     attempts: row.attempts,
     providerMessageId: row.provider_message_id,
     code: row.code,
