@@ -52,6 +52,7 @@ export class DoctorFacts {
   readonly env: NodeJS.ProcessEnv;
   readonly apiKey: string;
   private readonly wished: Selection | null;
+  private planned: StackPlan | null = null;
   private readonly known = new Map<string, Promise<unknown>>();
 
   /** @param wished what `up` is asked for; else what the stack was started with */
@@ -84,7 +85,8 @@ export class DoctorFacts {
 
   get plan(): StackPlan {
     const { selection } = this;
-    return planStack(this.stack, componentsFor(selection.senders), selection, this.env);
+    this.planned ??= planStack(this.stack, componentsFor(selection.senders), selection, this.env);
+    return this.planned;
   }
 
   get usesDocker(): boolean {

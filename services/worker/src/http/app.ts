@@ -14,6 +14,7 @@ import type { PublicLinks } from '../domain/links/token.ts';
 import type { DnsLookup } from '../domain/sender-domain.ts';
 import type { EventIntake } from '../pipeline/event-tracker.ts';
 import type { EventMetrics } from '../pipeline/metrics.ts';
+import type { BatchCreation, BatchStore } from './batch-stores.ts';
 import { authentication } from './plugins/authentication.ts';
 import { BODY_LIMIT_MIB, errorHandling } from './plugins/errors.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
@@ -29,15 +30,7 @@ import { providerRoutes } from './routes/providers.ts';
 import { recipientRoutes } from './routes/recipients.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { type ProviderPages, webhookRoutes } from './routes/webhooks.ts';
-import type {
-  AccountStore,
-  BatchCreation,
-  BatchStore,
-  EventStore,
-  ImportStore,
-  ProviderStore,
-  SeenEvents,
-} from './stores.ts';
+import type { AccountStore, EventStore, ImportStore, ProviderStore, SeenEvents } from './stores.ts';
 
 export interface AppDeps {
   accounts: AccountStore;

@@ -1,7 +1,7 @@
 import { openOf, totalOf } from '../domain/message-state.ts';
 import { rateLimitsOf, sustainedPerSecond } from '../domain/rate.ts';
+import type { BatchDetail, BatchView } from './batch-stores.ts';
 import { isoDates } from './schemas.ts';
-import type { BatchDetail, BatchView } from './stores.ts';
 
 /** A batch as the API shows it. */
 export function batchReply(batch: BatchView) {

@@ -13,8 +13,8 @@ import { isZone, type QuietHours, resolveLocal } from '../domain/schedule.ts';
 import { completeTemplate } from '../domain/template/complete.ts';
 import { compileTemplate, MISSING_POLICIES } from '../domain/template/template.ts';
 import type { AppDeps } from './app.ts';
+import type { NewBatch } from './batch-stores.ts';
 import { TemplateBody } from './schemas.ts';
-import type { NewBatch } from './stores.ts';
 
 const MAX_INLINE_RECIPIENTS = 10_000;
 

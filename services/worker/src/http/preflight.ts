@@ -5,8 +5,8 @@ import { checkSenderDomain, type SenderDomainCheck } from '../domain/sender-doma
 import type { BatchContent } from '../pipeline/chunk-store.ts';
 import { type RenderFailure, type RenderReport, renderReport } from '../pipeline/preflight.ts';
 import type { AppDeps } from './app.ts';
+import type { BatchDetail } from './batch-stores.ts';
 import type { Preflight } from './preflight-schema.ts';
-import type { BatchDetail } from './stores.ts';
 
 /** Gmail and Yahoo ask one-click unsubscribe, SPF, DKIM and DMARC of whoever sends more than this a day. */
 const BULK_PER_DAY = 5000;

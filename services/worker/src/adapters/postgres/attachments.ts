@@ -1,5 +1,5 @@
 import type { Attachment } from '../../domain/content/attachment.ts';
-import type { AttachmentSummary } from '../../http/stores.ts';
+import type { AttachmentSummary } from '../../http/batch-stores.ts';
 import type { Client, Pool, Queryable } from './pool.ts';
 
 export async function storeAttachments(

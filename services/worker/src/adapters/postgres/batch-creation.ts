@@ -6,7 +6,7 @@ import type {
   NewBatch,
   RequestKey,
   RequestOutcome,
-} from '../../http/stores.ts';
+} from '../../http/batch-stores.ts';
 import { storeAttachments } from './attachments.ts';
 import { actOnBatch } from './batch-actions.ts';
 import { readBatch } from './batch-reading.ts';

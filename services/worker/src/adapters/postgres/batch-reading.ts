@@ -1,7 +1,7 @@
 import type { BatchState } from '../../domain/batch-state.ts';
 import { notFound } from '../../domain/errors.ts';
 import { MESSAGE_STATE_NAMES, type StateCounts } from '../../domain/message-state.ts';
-import type { BatchDetail, BatchView } from '../../http/stores.ts';
+import type { BatchDetail, BatchView } from '../../http/batch-stores.ts';
 import { attachmentSummaries } from './attachments.ts';
 import type { Queryable } from './pool.ts';
 import { isUuid } from './providers.ts';

@@ -7,11 +7,11 @@ import type {
   BatchStore,
   BatchView,
   MessageView,
-  Page,
   PreflightMark,
   QueueView,
   RetryRequest,
-} from '../../http/stores.ts';
+} from '../../http/batch-stores.ts';
+import type { Page } from '../../http/stores.ts';
 import type { BatchContent, QueuedMessage } from '../../pipeline/chunk-store.ts';
 import { persist } from '../../pipeline/persist.ts';
 import { actOnBatch } from './batch-actions.ts';

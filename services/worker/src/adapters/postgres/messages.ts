@@ -1,5 +1,6 @@
 import { MESSAGE_STATES, type MessageState, stateName } from '../../domain/message-state.ts';
-import type { AttemptHistory, BatchDetail, MessageView, Page } from '../../http/stores.ts';
+import type { AttemptHistory, BatchDetail, MessageView } from '../../http/batch-stores.ts';
+import type { Page } from '../../http/stores.ts';
 import type { Pool } from './pool.ts';
 
 const COLUMNS =

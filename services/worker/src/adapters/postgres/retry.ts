@@ -1,7 +1,7 @@
 import { type BatchState, RETRYABLE_STATES } from '../../domain/batch-state.ts';
 import { AppError, notFound } from '../../domain/errors.ts';
 import { MESSAGE_STATES } from '../../domain/message-state.ts';
-import type { RetryRequest } from '../../http/stores.ts';
+import type { RetryRequest } from '../../http/batch-stores.ts';
 import { notify } from './notifications.ts';
 import { makeReady } from './planning.ts';
 import type { Client } from './pool.ts';

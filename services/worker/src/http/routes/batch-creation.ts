@@ -5,12 +5,12 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
 import type { AppDeps } from '../app.ts';
+import type { CreatedBatch, Creation, RequestKey, RequestOutcome } from '../batch-stores.ts';
 import { batchDetail } from '../batch-view.ts';
 import { NewBatchBody, type NewBatchRequest, newBatch } from '../new-batch.ts';
 import { accountOf } from '../plugins/authentication.ts';
 import { requirePreflight } from '../preflight.ts';
 import { BatchDetailReply, ErrorReply, ImportReply } from '../schemas.ts';
-import type { CreatedBatch, Creation, RequestKey, RequestOutcome } from '../stores.ts';
 
 const HEADER = 'idempotency-key';
 /** Printable ASCII, as the IETF's draft has it for structured fields; the length is ours. */

@@ -5,6 +5,7 @@ import { BATCH_ACTIONS, type BatchAction } from '../../domain/batch-state.ts';
 import { AppError } from '../../domain/errors.ts';
 import { MESSAGE_STATE_NAMES, type MessageState } from '../../domain/message-state.ts';
 import type { AppDeps } from '../app.ts';
+import { RETRY_STATES } from '../batch-stores.ts';
 import { batchDetail, batchReply } from '../batch-view.ts';
 import { providerFor } from '../new-batch.ts';
 import { accountOf } from '../plugins/authentication.ts';
@@ -19,7 +20,6 @@ import {
   PageQuery,
   page,
 } from '../schemas.ts';
-import { RETRY_STATES } from '../stores.ts';
 
 export function batchRoutes(app: FastifyInstance, deps: AppDeps): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
