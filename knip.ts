@@ -12,7 +12,7 @@ const config: KnipConfig = {
       ignore: ['**/*.generated.ts'],
       // Loaded by name, where the platform has them.
       ignoreDependencies: ['chdb'],
-      ignoreBinaries: ['dockerd', 'docker-compose', 'ldd', 'mount', 'umount'],
+      ignoreBinaries: ['dockerd', 'docker-compose', 'ip', 'ldd', 'mount', 'umount'],
     },
     'services/worker': {
       entry: ['src/main.ts', 'bench/*.ts', 'faults/main.ts', 'test/**/*.test.ts'],

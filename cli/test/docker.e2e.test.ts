@@ -110,6 +110,38 @@ describe.runIf(env !== null)('the docker runtime', () => {
     expect((await find('nats')).ports).toEqual(before.ports);
   });
 
+  test('a subnet that another route takes is named; --fix moves the stack to one of its own', async (context) => {
+    const network = docker('network', 'ls', '-q', '--filter', `label=io.batchsender.stack-name=${NAME}`);
+    const subnet = docker('network', 'inspect', '--format', '{{(index .IPAM.Config 0).Subnet}}', network);
+    const route = [`${subnet.split('.').slice(0, 2).join('.')}.128.0/24`, 'dev', 'lo'];
+    try {
+      // As a VPN that was connected later does: a route to a part of it, by another device.
+      await execa('ip', ['route', 'add', ...route]);
+    } catch {
+      return context.skip('no program "ip", or no right to add routes');
+    }
+    try {
+      expect((await finding('docker-network')).message).toContain(`${subnet} is also routed to lo`);
+      expect(await finding('docker-network', '--fix', '--yes')).toMatchObject({
+        status: 'ok',
+        repaired: 'yes',
+      });
+    } finally {
+      await execa('ip', ['route', 'del', ...route]);
+    }
+    const again = await up('--no-test-batch');
+    expect(again.exitCode, again.stderr).toBe(0);
+    const { message } = await finding('docker-network');
+    expect(message).toMatch(/^10\.213\.\d+\.0\/24, and no other route/);
+    // Taken by another network while the stack was down: that is no reason to fail.
+    await stack.run(['down']);
+    const thief = docker('network', 'create', '--subnet', message.split(',')[0]!, `${NAME}-thief`);
+    const third = await up('--no-test-batch');
+    docker('network', 'rm', thief);
+    expect(third.exitCode, third.stderr).toBe(0);
+    expect((await finding('docker-network')).message).not.toContain('10.213.');
+  });
+
   test('a container removed behind our back is seen as stopped, and made again with its data', async () => {
     const listed = async () => (await stack.json<{ items: unknown[] }>(['batch', 'list'])).items.length;
     const batches = await listed();

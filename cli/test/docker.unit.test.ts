@@ -14,6 +14,7 @@ import { demultiplex } from '../src/runtimes/docker/container-logs.ts';
 import { discoverEngine, negotiate, noEngine } from '../src/runtimes/docker/engine.ts';
 import { pullFailure } from '../src/runtimes/docker/images.ts';
 import { conflictingPort } from '../src/runtimes/docker/port-conflict.ts';
+import { freeSubnet, routeInTheWay, routes } from '../src/runtimes/docker/subnets.ts';
 
 const SECRETS = { POSTGRES_PASSWORD: 'p', CLICKHOUSE_PASSWORD: 'c', SECRET_KEY: 's' };
 const folder = mkdtempSync(join(tmpdir(), 'batchsender-docker-'));
@@ -59,6 +60,30 @@ describe('where an engine is looked for', () => {
     expect(hosts[0]).toBe('unix:///orb.sock');
     expect(hosts).toContain('unix:///var/run/docker.sock');
     expect(hosts.some((host) => host.includes('podman'))).toBe(true);
+  });
+});
+
+describe('subnets', () => {
+  // As Linux writes it: 0.0.0.0/0 by eth0, 172.18.0.0/16 by a VPN, 172.19.0.0/16 and 10.213.0.0/24 by bridges.
+  const text = [
+    'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT',
+    'eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0',
+    'tun0\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0',
+    'br-1234\t000013AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0',
+    'docker0\t0000D50A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0',
+    '',
+  ].join('\n');
+
+  test('a route of somebody else in the way, and none of the engine’s own', () => {
+    expect(routeInTheWay('172.18.4.0/24', routes(text))?.device).toBe('tun0');
+    expect(routeInTheWay('172.0.0.0/8', routes(text))?.device).toBe('tun0');
+    expect(routeInTheWay('172.19.0.0/16', routes(text))).toBeUndefined();
+    expect(routeInTheWay('192.168.0.0/16', routes(text))).toBeUndefined();
+  });
+
+  test('the first that is free of both', () => {
+    expect(freeSubnet(routes(text))).toBe('10.213.1.0/24');
+    expect(freeSubnet([{ device: 'tun0', address: 0x0a000000, mask: 0xff000000 }])).toBeNull();
   });
 });
 

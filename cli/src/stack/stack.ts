@@ -65,6 +65,8 @@ export interface StackState {
   metricsHost: string | null;
   /** Whether anything of this stack was ever in an engine, so that `down` looks there. */
   usedDocker: boolean;
+  /** Subnet of the containers' network, where the engine's own choice is in the way of something; null for that one. */
+  subnet: string | null;
   /** Hash of the password that a volume of PostgreSQL may be given; see --reset-password. */
   resetPassword: string | null;
 }
@@ -131,6 +133,7 @@ export class Stack {
       data: null,
       metricsHost: null,
       usedDocker: false,
+      subnet: null,
       resetPassword: null,
     };
     const state = readJson<StackState>(join(dir, 'state.json')) ?? fresh;

@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { EXIT } from '../../cli-error.ts';
 import { LABEL } from '../../runtimes/docker/labels.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { freeSubnet, routeInTheWay, routes } from '../../runtimes/docker/subnets.ts';
+import { stopStack } from '../../runtimes/stop-stack.ts';
+import { withLock } from '../../stack/lock.ts';
+import type { Stack } from '../../stack/stack.ts';
+import { type Check, failed, ok, type Repair, skipped } from '../check.ts';
 
 /** A subnet of the engine that a VPN routes as well: containers are reached by luck. */
 export const dockerNetwork: Check = {
@@ -18,47 +21,30 @@ export const dockerNetwork: Check = {
       filters: { label: [`${LABEL.stack}=${facts.stack.id}`] },
     });
     const subnets = networks.flatMap(({ IPAM }) => IPAM?.Config?.map(({ Subnet }) => Subnet!) ?? []);
+    const all = routes();
     for (const subnet of subnets) {
-      const other = routes().find((route) => overlaps(route, subnet) && !/^(br-|docker)/.test(route.device));
+      const other = routeInTheWay(subnet, all);
       if (other)
         return failed(
           `The containers’ subnet ${subnet} is also routed to ${other.device}.`,
-          'Give the engine another pool in /etc/docker/daemon.json ("default-address-pools"), then: batchsender down, batchsender up',
+          'Give the stack another one (--fix), or the engine another pool in /etc/docker/daemon.json ("default-address-pools"); then: batchsender down, batchsender up',
+          { repair: moveTo(freeSubnet(all), facts.stack) },
         );
     }
     return ok(subnets.length ? `${subnets.join(', ')}, and no other route takes it` : 'no network yet');
   },
 };
 
-interface Route {
-  device: string;
-  address: number;
-  mask: number;
-}
-
-/** From /proc/net/route: addresses in hexadecimal, lowest byte first. */
-function routes(): Route[] {
-  return readFileSync('/proc/net/route', 'utf8')
-    .split('\n')
-    .slice(1)
-    .map((line) => line.split('\t'))
-    .filter((fields) => fields.length > 7)
-    .map((fields) => ({
-      device: fields[0]!,
-      address: littleEndian(fields[1]!),
-      mask: littleEndian(fields[7]!),
-    }))
-    .filter(({ mask }) => mask !== 0);
-}
-
-function littleEndian(hex: string): number {
-  return Buffer.from(hex, 'hex').readUInt32LE(0);
-}
-
-function overlaps(route: Route, subnet: string): boolean {
-  const [address = '', bits = '32'] = subnet.split('/');
-  const network = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-  const mask = Number(bits) === 0 ? 0 : (0xffffffff << (32 - Number(bits))) >>> 0;
-  const common = (route.mask & mask) >>> 0;
-  return (route.address & common) >>> 0 === (network & common) >>> 0;
+/** A network keeps its subnet as long as it is there: the stack stops, and the next `up` makes another one. */
+function moveTo(subnet: string | null, stack: Stack): Repair | undefined {
+  if (!subnet) return undefined;
+  return {
+    title: `stop the stack, and use ${subnet} from its next start on (data is kept)`,
+    run: () =>
+      withLock(stack, 'batchsender doctor --fix', async () => {
+        await stopStack(stack, false);
+        stack.state.subnet = subnet;
+        stack.save();
+      }),
+  };
 }

@@ -19,18 +19,30 @@ export async function ensureNetwork(docker: Docker, stack: Stack): Promise<Stack
   const [oldest] = (await docker.listNetworks(mine(stack))).sort((a, b) =>
     String(a.Created).localeCompare(String(b.Created)),
   );
-  const id =
-    oldest?.Id ??
-    (
-      await docker.createNetwork({
-        Name: projectOf(stack),
-        Driver: 'bridge',
-        Labels: { ...labelsFor(stack), 'com.docker.compose.network': 'default' },
-      })
-    ).id;
+  const id = oldest?.Id ?? (await create(docker, stack));
   const { IPAM } = (await docker.getNetwork(id).inspect()) as Docker.NetworkInspectInfo;
   const gateway = IPAM?.Config?.[0]?.Gateway?.split('/')[0] ?? null;
   return { id, hostAddress: gateway && (await isOurs(gateway)) ? gateway : null };
+}
+
+async function create(docker: Docker, stack: Stack): Promise<string> {
+  const { subnet } = stack.state;
+  const options = {
+    Name: projectOf(stack),
+    Driver: 'bridge',
+    Labels: { ...labelsFor(stack), 'com.docker.compose.network': 'default' },
+  };
+  if (subnet) {
+    try {
+      const ipam = { Driver: 'default', Config: [{ Subnet: subnet }] };
+      return (await docker.createNetwork({ ...options, IPAM: ipam })).id;
+    } catch (error) {
+      if (!/overlaps/i.test((error as Error).message)) throw error;
+      // Another network has it by now: the engine finds one that is free.
+      stack.state.subnet = null;
+    }
+  }
+  return (await docker.createNetwork(options)).id;
 }
 
 /** Proved by binding: the list of interfaces lacks a bridge that no container is on yet. */
