@@ -21,6 +21,7 @@ export interface SettingFlags {
 }
 
 const IMAGE_VARIABLE = 'BATCHSENDER_IMAGE_';
+const IMAGE_SETTING = 'images.';
 const KEYS = ['runtime', 'services', 'imagePrefix', 'images'];
 
 export function settingsFile(env: NodeJS.ProcessEnv): string {
@@ -28,24 +29,20 @@ export function settingsFile(env: NodeJS.ProcessEnv): string {
 }
 
 /**
- * @param images the components that have one
+ * @param components those that have an image
  * @throws CliError `setting_unknown`, `setting_invalid`, `settings_unreadable`
  */
 export function readSettings(flags: SettingFlags, env: NodeJS.ProcessEnv, components: string[]): Settings {
-  const file = fromFile(settingsFile(env), components);
-  const variables = Object.fromEntries(
-    components.flatMap((name) => {
-      const value = env[IMAGE_VARIABLE + name.toUpperCase()];
-      return value ? [[name, value]] : [];
-    }),
-  );
-  const runtime = flags.runtime ?? env.BATCHSENDER_RUNTIME ?? file.runtime;
-  const services = flags.services ?? env.BATCHSENDER_SERVICES ?? file.services;
+  const set = new Map(settingSources(env, components).map(({ name, value }) => [name, value]));
+  const images = components.flatMap((name) => {
+    const image = set.get(IMAGE_SETTING + name);
+    return image === undefined ? [] : [[name, image]];
+  });
   return {
-    runtime: oneOf('runtime', runtime, RUNTIMES),
-    services: oneOf('services', services, SERVICE_PLACES),
-    imagePrefix: flags.imagePrefix ?? env.BATCHSENDER_IMAGE_PREFIX ?? file.imagePrefix,
-    images: { ...file.images, ...variables, ...imageFlags(flags.image ?? [], components) },
+    runtime: oneOf('runtime', flags.runtime ?? set.get('runtime'), RUNTIMES),
+    services: oneOf('services', flags.services ?? set.get('services'), SERVICE_PLACES),
+    imagePrefix: flags.imagePrefix ?? set.get('imagePrefix'),
+    images: { ...Object.fromEntries(images), ...imageFlags(flags.image ?? [], components) },
   };
 }
 
@@ -66,20 +63,20 @@ export interface SettingSource {
 export function settingSources(env: NodeJS.ProcessEnv, components: string[]): SettingSource[] {
   const path = settingsFile(env);
   const file = fromFile(path, components);
-  const named: [string, string, string | undefined][] = [
-    ['runtime', 'BATCHSENDER_RUNTIME', file.runtime],
-    ['services', 'BATCHSENDER_SERVICES', file.services],
-    ['imagePrefix', 'BATCHSENDER_IMAGE_PREFIX', file.imagePrefix],
-    ...components.map((name): [string, string, string | undefined] => [
-      `images.${name}`,
-      IMAGE_VARIABLE + name.toUpperCase(),
-      file.images[name],
-    ]),
+  const named: [name: string, variable: string | undefined, from: string, inFile: string | undefined][] = [
+    ['runtime', env.BATCHSENDER_RUNTIME, 'BATCHSENDER_RUNTIME', file.runtime],
+    ['services', env.BATCHSENDER_SERVICES, 'BATCHSENDER_SERVICES', file.services],
+    ['imagePrefix', env.BATCHSENDER_IMAGE_PREFIX, 'BATCHSENDER_IMAGE_PREFIX', file.imagePrefix],
+    ...components.map((name): (typeof named)[number] => {
+      const variable = IMAGE_VARIABLE + name.toUpperCase();
+      // An empty one of these names no image; an empty one of the others stands for the default.
+      return [IMAGE_SETTING + name, env[variable] || undefined, variable, file.images[name]];
+    }),
   ];
-  return named.flatMap(([name, variable, inFile]) => {
-    const value = env[variable];
-    if (value) return [{ name, value, from: variable, hidden: inFile && inFile !== value ? inFile : null }];
-    return inFile ? [{ name, value: inFile, from: path, hidden: null }] : [];
+  return named.flatMap(([name, variable, from, inFile]) => {
+    if (variable !== undefined)
+      return [{ name, value: variable, from, hidden: inFile && inFile !== variable ? inFile : null }];
+    return inFile === undefined ? [] : [{ name, value: inFile, from: path, hidden: null }];
   });
 }
 

@@ -99,6 +99,15 @@ export function selectionFor(stack: Stack, flags: UpFlags): Selection {
   };
 }
 
+/** Null for settings that cannot be understood: the doctor, and so `up`, has a check that says so. */
+export function wishedBy(stack: Stack, flags: UpFlags): Selection | null {
+  try {
+    return selectionFor(stack, flags);
+  } catch {
+    return null;
+  }
+}
+
 const MAX_SENDERS = 64;
 
 function senderCount(value: string): number {

@@ -7,7 +7,7 @@ import { DoctorFacts } from '../doctor/facts.ts';
 import { type Diagnosis, runCheck, runChecks } from '../doctor/run-checks.ts';
 import type { Output } from '../output/output.ts';
 import { DEVELOPMENT_KEY } from '../test-batch.ts';
-import { openStack, type StackFlags } from './context.ts';
+import { openStack, type StackFlags, wishedBy } from './context.ts';
 
 export interface DoctorFlags extends StackFlags {
   list?: boolean;
@@ -29,8 +29,10 @@ type Result = Awaited<ReturnType<typeof runCheck>>;
 /** Runs the checks, mends what it may, and says what is left. */
 export async function doctor(names: string[], flags: DoctorFlags, output: Output): Promise<DoctorResult> {
   const stack = openStack(flags);
-  const newFacts = () =>
-    new DoctorFacts(stack, process.env, process.env.BATCHSENDER_API_KEY ?? DEVELOPMENT_KEY);
+  const apiKey = process.env.BATCHSENDER_API_KEY ?? DEVELOPMENT_KEY;
+  // Before the first `up`, what settings would make of it; after that, what it was started with.
+  const wished = () => (stack.state.selection.runtime === null ? wishedBy(stack, {}) : null);
+  const newFacts = () => new DoctorFacts(stack, process.env, apiKey, wished());
   const facts = newFacts();
   const found = await runChecks(chooseChecks(names, flags.deep === true), facts);
   const results = flags.fix ? await mend(found, newFacts, flags, output) : found;

@@ -14,7 +14,7 @@ import { placeOf, planStack, type StackPlan } from '../stack/plan.ts';
 import { assignPorts, type PortSubstitution } from '../stack/ports.ts';
 import type { Selection, Stack } from '../stack/stack.ts';
 import { criticalChain, runTasks, type TaskTiming } from '../stack/task-graph.ts';
-import { fixedPorts, openStack, runtimesOf, selectionFor, type UpFlags } from './context.ts';
+import { fixedPorts, openStack, runtimesOf, selectionFor, type UpFlags, wishedBy } from './context.ts';
 import { prepareImages } from './images.ts';
 import { type ChosenRuntime, chooseRuntime } from './runtime-choice.ts';
 import { UpRun } from './up-run.ts';
@@ -72,15 +72,6 @@ export async function up(flags: UpFlags, output: Output, signal: AbortSignal): P
       throw signal.aborted ? interrupted(signal) : error;
     }
   });
-}
-
-/** Null for settings that cannot be understood: the preflight has a check that says so. */
-function wishedBy(stack: Stack, flags: UpFlags): Selection | null {
-  try {
-    return selectionFor(stack, flags);
-  } catch {
-    return null;
-  }
 }
 
 async function planned(stack: Stack, flags: UpFlags): Promise<{ plan: StackPlan; choice: ChosenRuntime }> {

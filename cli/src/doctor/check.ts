@@ -1,3 +1,5 @@
+import { withLock } from '../stack/lock.ts';
+import type { Stack } from '../stack/stack.ts';
 import type { DoctorFacts } from './facts.ts';
 
 export const CATEGORIES = ['host', 'docker', 'stack', 'sender'] as const;
@@ -11,6 +13,18 @@ export interface Repair {
   /** What it will do, as a question would say it: "remove the 2 stale records". */
   title: string;
   run(): Promise<void>;
+}
+
+/** A repair that changes the stack: no other command works on it meanwhile. */
+export function repairOf(stack: Stack, title: string, work: () => Promise<unknown>): Repair {
+  return {
+    title,
+    run: async () => {
+      // A first command may be this one.
+      if (!stack.exists) stack.prepare();
+      await withLock(stack, 'batchsender doctor --fix', work);
+    },
+  };
 }
 
 export type Finding =

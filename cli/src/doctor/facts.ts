@@ -1,9 +1,8 @@
-import { COMPONENT_NAMES, componentsFor } from '../components/all.ts';
+import { componentsFor } from '../components/all.ts';
 import type { Component } from '../components/component.ts';
 import { worker, workerEnv } from '../components/worker.ts';
 import { type Discovery, discoverEngine, type Engine } from '../runtimes/docker/engine.ts';
 import { openRuntimes, type Runtimes } from '../runtimes/runtimes.ts';
-import { readSettings } from '../settings.ts';
 import { placeOf, planStack, type StackPlan } from '../stack/plan.ts';
 import { answersNow } from '../stack/readiness.ts';
 import type { Selection, Stack } from '../stack/stack.ts';
@@ -55,7 +54,7 @@ export class DoctorFacts {
   private planned: StackPlan | null = null;
   private readonly known = new Map<string, Promise<unknown>>();
 
-  /** @param wished what `up` is asked for; else what the stack was started with */
+  /** @param wished what is to run; what the stack was started with when null */
   constructor(stack: Stack, env: NodeJS.ProcessEnv, apiKey: string, wished: Selection | null = null) {
     this.wished = wished;
     this.stack = stack;
@@ -63,24 +62,8 @@ export class DoctorFacts {
     this.apiKey = apiKey;
   }
 
-  /** What the stack was started with; before the first time, what settings say of where it is to run. */
   get selection(): Selection {
-    if (this.wished) return this.wished;
-    const { selection } = this.stack.state;
-    if (selection.runtime !== null) return selection;
-    try {
-      const { runtime, services, images, imagePrefix } = readSettings({}, this.env, COMPONENT_NAMES);
-      return {
-        ...selection,
-        images,
-        runtime: runtime ?? null,
-        services: services ?? selection.services,
-        imagePrefix: imagePrefix ?? null,
-      };
-    } catch {
-      // The check "configuration" says so.
-      return selection;
-    }
+    return this.wished ?? this.stack.state.selection;
   }
 
   get plan(): StackPlan {

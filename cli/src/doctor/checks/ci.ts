@@ -1,7 +1,6 @@
 import { EXIT } from '../../cli-error.ts';
 import { stopStack } from '../../runtimes/stop-stack.ts';
-import { withLock } from '../../stack/lock.ts';
-import { type Check, failed, ok } from '../check.ts';
+import { type Check, failed, ok, repairOf } from '../check.ts';
 
 const STALE_HOURS = 6;
 
@@ -23,13 +22,7 @@ export const ci: Check = {
         `This is CI, and the stack runs since ${new Date(oldest!).toISOString()}: a former job left it.`,
         'Begin jobs with: batchsender down --volumes',
         {
-          repair: {
-            title: 'stop it (its data is kept)',
-            run: () =>
-              withLock(stack, 'batchsender doctor --fix', async () => {
-                await stopStack(stack, false);
-              }),
-          },
+          repair: repairOf(stack, 'stop it (its data is kept)', () => stopStack(stack, false)),
         },
       );
     return ok('CI; no stack of a former job');

@@ -29,12 +29,11 @@ export const disk: Check = {
       if (DockerRootDir && existsSync(DockerRootDir)) places.push(DockerRootDir);
     }
     const said: string[] = [];
-    const engine = places.length > 1 ? await facts.engine() : null;
     for (const place of places) {
       const { bavail, blocks, bsize } = statfsSync(existing(place));
       const freeMib = Math.floor((bavail * bsize) / MIB);
       const low = freeMib < NEEDED_MIB || (bavail / blocks < LOW_SHARE && freeMib < COMFORTABLE_MIB);
-      if (low && engine && place !== facts.stack.dir) return engineIsFull(engine, place, freeMib);
+      if (low && place !== facts.stack.dir) return engineIsFull((await facts.engine())!, place, freeMib);
       if (freeMib < NEEDED_MIB)
         return failed(
           `Only ${freeMib} MiB are free where ${place} is; ${NEEDED_MIB} are needed.`,

@@ -2,9 +2,8 @@ import { EXIT } from '../../cli-error.ts';
 import { LABEL } from '../../runtimes/docker/labels.ts';
 import { freeSubnet, routeInTheWay, routes } from '../../runtimes/docker/subnets.ts';
 import { stopStack } from '../../runtimes/stop-stack.ts';
-import { withLock } from '../../stack/lock.ts';
 import type { Stack } from '../../stack/stack.ts';
-import { type Check, failed, ok, type Repair, skipped } from '../check.ts';
+import { type Check, failed, ok, type Repair, repairOf, skipped } from '../check.ts';
 
 /** A subnet of the engine that a VPN routes as well: containers are reached by luck. */
 export const dockerNetwork: Check = {
@@ -38,13 +37,10 @@ export const dockerNetwork: Check = {
 /** A network keeps its subnet as long as it is there: the stack stops, and the next `up` makes another one. */
 function moveTo(subnet: string | null, stack: Stack): Repair | undefined {
   if (!subnet) return undefined;
-  return {
-    title: `stop the stack, and use ${subnet} from its next start on (data is kept)`,
-    run: () =>
-      withLock(stack, 'batchsender doctor --fix', async () => {
-        await stopStack(stack, false);
-        stack.state.subnet = subnet;
-        stack.save();
-      }),
-  };
+  const title = `stop the stack, and use ${subnet} from its next start on (data is kept)`;
+  return repairOf(stack, title, async () => {
+    await stopStack(stack, false);
+    stack.state.subnet = subnet;
+    stack.save();
+  });
 }

@@ -2,16 +2,9 @@ import { EXIT } from '../../cli-error.ts';
 import { containerServices } from '../../runtimes/docker/container-services.ts';
 import type { Engine } from '../../runtimes/docker/engine.ts';
 import { fetchImages } from '../../runtimes/docker/fetch-images.ts';
+import { ARCHITECTURE } from '../../runtimes/docker/images.ts';
 import { type Check, failed, ok } from '../check.ts';
 import type { DoctorFacts } from '../facts.ts';
-
-/** Node's names of processor architectures, as images name them. */
-export const ARCHITECTURES: Record<string, string> = {
-  x64: 'amd64',
-  arm64: 'arm64',
-  ia32: '386',
-  arm: 'arm',
-};
 
 export const images: Check = {
   id: 'images',
@@ -30,14 +23,13 @@ export const images: Check = {
         .inspect()
         .catch(() => null);
       if (!found) missing.push(image);
-      else if (found.Architecture && found.Architecture !== ARCHITECTURES[process.arch])
+      else if (found.Architecture && found.Architecture !== ARCHITECTURE)
         return failed(
-          `${image} is for ${found.Architecture}, this machine is ${ARCHITECTURES[process.arch]}: it runs slowly under emulation, or not at all ("exec format error").`,
-          `Get the right one: docker pull --platform linux/${ARCHITECTURES[process.arch]} ${image}`,
+          `${image} is for ${found.Architecture}, this machine is ${ARCHITECTURE}: it runs slowly under emulation, or not at all ("exec format error").`,
+          `Get the right one: docker pull --platform linux/${ARCHITECTURE} ${image}`,
         );
     }
-    if (missing.length === 0)
-      return ok(`${wanted.size} images are there, for ${ARCHITECTURES[process.arch]}`);
+    if (missing.length === 0) return ok(`${wanted.size} images are there, for ${ARCHITECTURE}`);
     return failed(
       `${missing.length} of ${wanted.size} images are missing: ${missing.join(', ')}.`,
       'batchsender up pulls them; name others with --image, or a mirror with --image-prefix.',

@@ -41,9 +41,8 @@ async function storyOf(facts: DoctorFacts, state: ComponentState): Promise<Story
   const lines = (await runtime.tail(component, facts.stack, LAST_LINES).catch(() => null)) ?? [];
   const known = component.explain?.(lines) ?? null;
   const verb = alive ? (running ? 'ended before and runs again' : 'runs but does not answer') : 'ended';
-  const why = [ended, known?.why].filter(Boolean).join('; ');
   return {
-    text: `${component.title} ${verb}: ${why || 'its last lines are all there is'}.`,
+    text: `${component.title} ${verb}: ${known ? `${ended}; ${known.why}` : ended}.`,
     fix: known?.fix ?? null,
     lines: lines.slice(-SHOWN_LINES).map((line) => `${component.name}: ${line}`),
   };

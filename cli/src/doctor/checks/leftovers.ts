@@ -1,11 +1,10 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT } from '../../cli-error.ts';
 import { leftovers as containersOf, removeContainer } from '../../runtimes/docker/removal.ts';
 import { isAlive } from '../../runtimes/embedded/process.ts';
-import { withLock } from '../../stack/lock.ts';
 import type { ProcessRecord, Stack } from '../../stack/stack.ts';
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { type Check, failed, ok, repairOf, skipped } from '../check.ts';
 import type { DoctorFacts } from '../facts.ts';
 
 /** What an interrupted run or a reboot leaves: records of processes that are gone, a lock, containers of no plan. */
@@ -35,19 +34,14 @@ export const leftovers: Check = {
       `Left behind: ${said.join('; ')}.`,
       'batchsender up goes on from there; --fix removes them. Data is kept.',
       {
-        repair: {
-          title: `remove ${said.join(' and ')}`,
-          run: async () => {
-            if (lock) rmSync(join(stack.dir, 'lock'), { force: true });
-            await withLock(stack, 'batchsender doctor --fix', async () => {
-              for (const name of stale)
-                if (!isAlive(stack.state.processes[name])) delete stack.state.processes[name];
-              stack.save();
-            });
-            const engine = strays.length ? await facts.engine() : null;
-            for (const { id } of strays) await removeContainer(engine!.docker, id);
-          },
-        },
+        // A dead owner's lock is taken over, and so removed, by taking the lock.
+        repair: repairOf(stack, `remove ${said.join(' and ')}`, async () => {
+          for (const name of stale)
+            if (!isAlive(stack.state.processes[name])) delete stack.state.processes[name];
+          stack.save();
+          const engine = strays.length ? await facts.engine() : null;
+          for (const { id } of strays) await removeContainer(engine!.docker, id);
+        }),
       },
     );
   },

@@ -1,8 +1,7 @@
 import { freemem, totalmem } from 'node:os';
 import { EXIT } from '../../cli-error.ts';
 import type { Component } from '../../components/component.ts';
-import { withLock } from '../../stack/lock.ts';
-import { type Check, type Finding, failed, ok } from '../check.ts';
+import { type Check, type Finding, failed, ok, repairOf } from '../check.ts';
 import type { DoctorFacts } from '../facts.ts';
 
 const MIB = 1024 * 1024;
@@ -51,18 +50,12 @@ function tooLittle(
   if (spared === null) return failed(needed, 'Give the machine, its container or the engine more.');
   const without = [...new Set([...(facts.selection.without ?? []), ...spared])];
   return failed(needed, `Give it more, or leave parts out: batchsender up --without ${without.join(',')}`, {
-    repair: {
-      title: `leave out ${spared.join(', ')} from now on`,
-      run: async () => {
-        facts.stack.prepare();
-        await withLock(facts.stack, 'batchsender doctor --fix', async () => {
-          const { selection } = facts.stack.state;
-          const only = selection.only?.filter((name) => !spared.includes(name));
-          facts.stack.state.selection = { ...selection, ...(only ? { only } : { without }) };
-          facts.stack.save();
-        });
-      },
-    },
+    repair: repairOf(facts.stack, `leave out ${spared.join(', ')} from now on`, async () => {
+      const { selection } = facts.stack.state;
+      const only = selection.only?.filter((name) => !spared.includes(name));
+      facts.stack.state.selection = { ...selection, ...(only ? { only } : { without }) };
+      facts.stack.save();
+    }),
   });
 }
 

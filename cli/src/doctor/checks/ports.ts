@@ -1,10 +1,9 @@
 import { EXIT } from '../../cli-error.ts';
 import type { Component } from '../../components/component.ts';
 import { portHolder } from '../../runtimes/docker/port-holder.ts';
-import { withLock } from '../../stack/lock.ts';
 import { ownerOf } from '../../stack/port-owner.ts';
 import { assignPorts, isFree, portKey } from '../../stack/ports.ts';
-import { type Check, failed, ok } from '../check.ts';
+import { type Check, failed, ok, repairOf } from '../check.ts';
 
 /** Ports of parts that do not run; those that do hold their own. */
 export const ports: Check = {
@@ -34,14 +33,14 @@ export const ports: Check = {
       `Taken: ${taken.join('; ')}.`,
       'Stop it, or run "batchsender up": it takes another port and remembers it.',
       {
-        repair: {
-          title: `choose ${taken.length === 1 ? 'another port' : `${taken.length} other ports`} and remember the choice`,
-          run: () =>
-            withLock(stack, 'batchsender doctor --fix', async () => {
-              await assignPorts(stack, idle, {});
-              stack.save();
-            }),
-        },
+        repair: repairOf(
+          stack,
+          `choose ${taken.length === 1 ? 'another port' : `${taken.length} other ports`} and remember the choice`,
+          async () => {
+            await assignPorts(stack, idle, {});
+            stack.save();
+          },
+        ),
       },
     );
   },

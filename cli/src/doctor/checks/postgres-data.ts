@@ -2,8 +2,7 @@ import { CliError, EXIT } from '../../cli-error.ts';
 import { checkEmbeddedData, postgres } from '../../components/postgres.ts';
 import { setPassword } from '../../runtimes/docker/postgres-password.ts';
 import { secretHash } from '../../runtimes/docker/volumes.ts';
-import { withLock } from '../../stack/lock.ts';
-import { type Check, failed, ok, type Repair, skipped } from '../check.ts';
+import { type Check, failed, ok, type Repair, repairOf, skipped } from '../check.ts';
 import type { DoctorFacts } from '../facts.ts';
 
 /** "invalid_password" in PostgreSQL. */
@@ -56,18 +55,15 @@ async function misfitOf(facts: DoctorFacts): Promise<CliError | null> {
 }
 
 function passwordRepair(facts: DoctorFacts): Repair {
-  return {
-    title: 'give the data this stack’s password (it is kept as it is)',
-    run: () =>
-      withLock(facts.stack, 'batchsender doctor --fix', async () => {
-        const { postgresPassword } = facts.stack.secrets;
-        const { docker } = await facts.runtimes();
-        const container = await docker!.inspect(postgres, facts.stack);
-        const engine = docker!.engine.docker;
-        await setPassword(engine, engine.getContainer(container!.Id), postgresPassword);
-        // The volume's label names the old one for ever; this says that it may.
-        facts.stack.state.resetPassword = secretHash(postgresPassword);
-        facts.stack.save();
-      }),
-  };
+  const title = 'give the data this stack’s password (it is kept as it is)';
+  return repairOf(facts.stack, title, async () => {
+    const { postgresPassword } = facts.stack.secrets;
+    const { docker } = await facts.runtimes();
+    const container = await docker!.inspect(postgres, facts.stack);
+    const engine = docker!.engine.docker;
+    await setPassword(engine, engine.getContainer(container!.Id), postgresPassword);
+    // The volume's label names the old one for ever; this says that it may.
+    facts.stack.state.resetPassword = secretHash(postgresPassword);
+    facts.stack.save();
+  });
 }

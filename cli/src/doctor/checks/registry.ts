@@ -2,7 +2,6 @@ import { EXIT } from '../../cli-error.ts';
 import { imagesOf } from '../../runtimes/docker/fetch-images.ts';
 import { whyNotPullable } from '../../runtimes/docker/registry.ts';
 import { type Check, failed, ok } from '../check.ts';
-import { ARCHITECTURES } from './images.ts';
 
 /** Known before the day on which they have to be pulled: a new machine, a pruned one, an update. */
 export const registry: Check = {
@@ -16,8 +15,7 @@ export const registry: Check = {
   async detect(facts) {
     const engine = (await facts.engine())!;
     const images = [...new Set(imagesOf(facts.plan).pulled.map(({ image }) => image))];
-    const architecture = ARCHITECTURES[process.arch] ?? process.arch;
-    const answers = await Promise.all(images.map((image) => whyNotPullable(engine, image, architecture)));
+    const answers = await Promise.all(images.map((image) => whyNotPullable(engine, image)));
     const refused = answers.filter((answer) => answer !== null);
     const { HttpProxy } = (await facts.engineInfo()) ?? {};
     const through = HttpProxy ? ` (the engine goes through ${withoutPassword(HttpProxy)})` : '';

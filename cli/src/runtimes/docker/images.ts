@@ -21,6 +21,11 @@ interface LayerEvent {
   error?: string;
 }
 
+/** Node's names of processor architectures where images have others. */
+const IMAGE_NAMES: Record<string, string> = { x64: 'amd64', ia32: '386' };
+/** This machine's, as images name it: "amd64", "arm64". */
+export const ARCHITECTURE = IMAGE_NAMES[process.arch] ?? process.arch;
+
 /** Id of a local image; null when it is not there. */
 export async function imageId(docker: Docker, image: string): Promise<string | null> {
   try {

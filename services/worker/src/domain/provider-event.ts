@@ -37,8 +37,7 @@ export interface ProviderEvent {
   permanent: boolean;
   code: string | null;
   detail: string | null;
-  /** Null for events that were taken by an older version. */
-  at?: string;
+  /** The link, for clicks. */
   url?: string;
 }
 
@@ -74,7 +73,7 @@ export const RANK_SENT = 1;
 export const RANK_TEMPORARY = 2;
 export const RANK_DELIVERED = 3;
 export const RANK_DEAD = 4;
-export const RANK_COMPLAINED = 5;
+const RANK_COMPLAINED = 5;
 
 /**
  * How much an event says. A statement is replaced by a stronger one only, in whatever order they come: a temporary

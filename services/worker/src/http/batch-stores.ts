@@ -124,8 +124,8 @@ export interface Creation {
   /** As an upload would bring them; null when they come later. */
   recipients: { bytes: AsyncIterable<Uint8Array>; options: ImportOptions } | null;
   send: boolean;
-  /** Before it is sent. @throws AppError when it must not be */
-  checkSend(batch: BatchDetail): void;
+  /** Before it is sent, when there is something to check. @throws AppError when it must not be */
+  checkSend: ((batch: BatchDetail) => void) | null;
 }
 
 export interface CreatedBatch {

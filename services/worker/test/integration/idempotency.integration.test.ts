@@ -97,9 +97,26 @@ async function run(step: Step): Promise<Answer> {
       // Done, and the answer is lost on its way: the gateway says so.
       await post(step);
       return { status: 502, body: {}, retryAfter: false };
+    case 'kill_before_commit':
+      return killed(step);
     default:
       return post(step);
   }
+}
+
+/** Its connection to the database ends while it makes the batch. */
+async function killed(step: Step): Promise<Answer> {
+  const { held } = await holdWhile(async () => {
+    const held = post(step);
+    const victims = () =>
+      database.pool.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO batches%' AND datname = current_database()`,
+      );
+    await expect.poll(async () => (await victims()).rowCount, { timeout: 5000, interval: 20 }).toBe(1);
+    return { held };
+  });
+  return held;
 }
 
 async function failingAtCommit<T>(work: () => Promise<T>): Promise<T> {
@@ -210,17 +227,7 @@ const batch = {
 test('a connection that is killed while the batch is made: nothing is left, and the key is free at once', async () => {
   const step: Step = { at: '0s', account: 'acct_a', key: 'killed', body: { ...batch, send: true } };
   const before = await count();
-  const { held } = await holdWhile(async () => {
-    const held = post(step);
-    const victims = () =>
-      database.pool.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO batches%' AND datname = current_database()`,
-      );
-    await expect.poll(async () => (await victims()).rowCount, { timeout: 5000, interval: 20 }).toBe(1);
-    return { held };
-  });
-  expect((await held).status).toBe(500);
+  expect((await run({ ...step, simulate: 'kill_before_commit' })).status).toBe(500);
   expect(await count()).toBe(before);
   const again = await post(step);
   expect(again.status).toBe(201);

@@ -11,10 +11,8 @@ import { storeAttachments } from './attachments.ts';
 import { actOnBatch } from './batch-actions.ts';
 import { readBatch } from './batch-reading.ts';
 import { importRecipients } from './imports.ts';
+import { KEY_KEPT_FOR } from './planning.ts';
 import { type Client, type Pool, type Queryable, transaction } from './pool.ts';
-
-/** How long a key stands for its first request. */
-const KEPT_FOR = '24 hours';
 
 interface KeyRow {
   same: boolean;
@@ -29,11 +27,11 @@ const RECLAIM = `
   UPDATE idempotency_keys SET body_hash = $3, status = NULL, response = NULL, created_at = now()
   WHERE (account_id, key) IN (
     SELECT account_id, key FROM idempotency_keys WHERE account_id = $1 AND key = $2
-      AND (status IS NULL AND body_hash <> $3 OR created_at < now() - interval '${KEPT_FOR}')
+      AND (status IS NULL AND body_hash <> $3 OR created_at < now() - interval '${KEY_KEPT_FOR}')
     FOR UPDATE SKIP LOCKED)`;
 const READ = `
   SELECT body_hash = $3 AS same, status, response FROM idempotency_keys
-  WHERE account_id = $1 AND key = $2 AND created_at >= now() - interval '${KEPT_FOR}'`;
+  WHERE account_id = $1 AND key = $2 AND created_at >= now() - interval '${KEY_KEPT_FOR}'`;
 
 /**
  * Makes batches whole or not at all: the batch, its recipients, the start of sending, and the answer under its key are
@@ -102,7 +100,7 @@ async function createBatch(
   const imported =
     recipients && (await importRecipients(client, accountId, id, recipients.bytes, recipients.options));
   if (send) {
-    checkSend(await readBatch(client, accountId, id));
+    if (checkSend) checkSend(await readBatch(client, accountId, id));
     await actOnBatch(client, accountId, id, 'send');
   }
   return { batch: await readBatch(client, accountId, id), imported };

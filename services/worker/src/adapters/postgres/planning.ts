@@ -11,6 +11,8 @@ const RETRY_CHUNK = 500;
 const RETRY_ROUND = 20 * RETRY_CHUNK;
 /** Providers try for about a day to hand over an event (Svix 28 hours). */
 const EVENTS_COME_AGAIN = '2 days';
+/** How long an Idempotency-Key stands for its first request. */
+export const KEY_KEPT_FOR = '24 hours';
 const SESSION_GRACE = '1 day';
 /** A scheduled batch is sent late up to this, unless it says otherwise: a newsletter is still one the next morning. */
 const DEFAULT_LATE_HOURS = 12;
@@ -123,7 +125,9 @@ export class PostgresPlanning implements PlannerStore {
 
   async prune(): Promise<void> {
     await this.pool.query(`DELETE FROM sessions WHERE expires_at < now() - interval '${SESSION_GRACE}'`);
-    await this.pool.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'`);
+    await this.pool.query(
+      `DELETE FROM idempotency_keys WHERE created_at < now() - interval '${KEY_KEPT_FOR}'`,
+    );
     await this.pool.query(`DELETE FROM seen_events WHERE seen_at < now() - interval '${EVENTS_COME_AGAIN}'`);
     await this.pool.query(`DELETE FROM workers WHERE seen_at < now() - interval '1 hour'`);
     await this.pool.query(

@@ -30,6 +30,14 @@ function notificationOf(text: string): Loose | null {
   }
 }
 
+/** An event for each address; `more` is what differs between them. */
+type MakeEvents = (
+  type: ReceivedEvent['type'],
+  addresses: unknown[],
+  time: unknown,
+  more?: (i: number) => Partial<ReceivedEvent>,
+) => ReceivedEvent[];
+
 function eventsOf(event: Loose, snsId: string, now: Date): ReceivedEvent[] {
   const mail = event.mail ?? {};
   const base = {
@@ -39,12 +47,7 @@ function eventsOf(event: Loose, snsId: string, now: Date): ReceivedEvent[] {
       ...listOf(mail.headers).map((header) => textOf(header.value)),
     ]),
   };
-  const make = (
-    type: ReceivedEvent['type'],
-    addresses: unknown[],
-    time: unknown,
-    more: (i: number) => Partial<ReceivedEvent> = () => ({}),
-  ) =>
+  const make: MakeEvents = (type, addresses, time, more = () => ({})) =>
     addresses.map((address, i) =>
       received({
         ...base,
@@ -94,15 +97,7 @@ function eventsOf(event: Loose, snsId: string, now: Date): ReceivedEvent[] {
 }
 
 /** The status decides where it says something: labels are known to be wrong ("Transient" for a domain that is not there). */
-function bounces(
-  bounce: Loose,
-  make: (
-    type: ReceivedEvent['type'],
-    addresses: unknown[],
-    time: unknown,
-    more: (i: number) => Partial<ReceivedEvent>,
-  ) => ReceivedEvent[],
-): ReceivedEvent[] {
+function bounces(bounce: Loose, make: MakeEvents): ReceivedEvent[] {
   const recipients = listOf(bounce.bouncedRecipients);
   const suppressed = SUPPRESSED.includes(textOf(bounce.bounceSubType) ?? '');
   return make(suppressed ? 'suppressed' : 'bounced', addressesOf(recipients), bounce.timestamp, (i) => ({

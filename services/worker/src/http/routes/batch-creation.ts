@@ -72,13 +72,12 @@ function answerTo({ batch, imported }: CreatedBatch, deps: AppDeps) {
 }
 
 async function creationOf(accountId: string, body: NewBatchRequest, deps: AppDeps): Promise<Creation> {
+  const { preflightAbove } = deps;
   return {
     batch: await newBatch(body, accountId, deps),
     recipients: inlineRecipients(body),
     send: body.send,
-    checkSend: (batch) => {
-      if (deps.preflightAbove !== undefined) requirePreflight(batch, deps.preflightAbove);
-    },
+    checkSend: preflightAbove === undefined ? null : (batch) => requirePreflight(batch, preflightAbove),
   };
 }
 

@@ -126,7 +126,6 @@ function addressed(event: ReceivedEvent, accountId: string): ProviderEvent[] {
       permanent: event.permanent === true,
       code: event.code?.slice(0, 100) ?? null,
       detail: event.detail?.slice(0, 500) ?? null,
-      at: event.timestamp.toISOString(),
       ...(event.url ? { url: event.url } : {}),
     },
   ];
